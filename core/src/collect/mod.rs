@@ -1,0 +1,14 @@
+//! Collectors and the lane that runs them.
+//!
+//! What every source of metrics shares stands here: the trait, the definition, file reading, and
+//! the scheduler that isolates one collector from another. It must not know any collector's name.
+
+mod collector;
+mod def;
+mod paths;
+mod read;
+
+pub use collector::{CollectError, Collector, Scrape};
+pub use def::{Bound, BuildError, CollectorDef, CollectorInfo, Setting};
+pub use paths::{PATH_FLAGS, Paths};
+pub use read::FileReader;

@@ -1,0 +1,181 @@
+//! Flags as data: declared by the code they configure, filled by whoever parses the words.
+//!
+//! The command line, the configuration file and an embedding program all end in [`Flags`], so a
+//! collector asks one place. It must not know the parser that filled it.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+/// What a flag takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagKind {
+    /// `--x` and `--no-x`.
+    Switch,
+    /// `--x VALUE`, the last one counts.
+    Text,
+    /// `--x VALUE`, repeatable.
+    List,
+}
+
+/// A flag's declaration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlagDef {
+    /// Without the dashes.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: FlagKind,
+    /// `true` or `false` for a switch; empty for none.
+    pub default: &'static str,
+    /// One line for people.
+    pub help: &'static str,
+    /// Older spellings that still work.
+    pub aliases: &'static [&'static str],
+}
+
+impl FlagDef {
+    /// A flag with a value.
+    #[must_use]
+    pub const fn text(name: &'static str, default: &'static str, help: &'static str) -> Self {
+        FlagDef { name, kind: FlagKind::Text, default, help, aliases: &[] }
+    }
+
+    /// A flag that may be given several times.
+    #[must_use]
+    pub const fn list(name: &'static str, default: &'static str, help: &'static str) -> Self {
+        FlagDef { name, kind: FlagKind::List, default, help, aliases: &[] }
+    }
+
+    /// A flag that is on or off.
+    #[must_use]
+    pub const fn switch(name: &'static str, default: bool, help: &'static str) -> Self {
+        let default = if default { "true" } else { "false" };
+        FlagDef { name, kind: FlagKind::Switch, default, help, aliases: &[] }
+    }
+
+    /// Adds older spellings.
+    #[must_use]
+    pub const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+}
+
+/// A flag's value that does not fit.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("--{flag}: {what}")]
+pub struct FlagError {
+    flag: String,
+    what: String,
+}
+
+impl FlagError {
+    /// `--flag: what`.
+    pub fn new(flag: impl Into<String>, what: impl Into<String>) -> Self {
+        FlagError { flag: flag.into(), what: what.into() }
+    }
+}
+
+/// The values of all flags.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    values: BTreeMap<String, Held>,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    values: Vec<String>,
+    given: bool,
+}
+
+impl Flags {
+    /// Every flag at its default.
+    pub fn new<'a>(defs: impl IntoIterator<Item = &'a FlagDef>) -> Self {
+        let mut flags = Flags::default();
+        for def in defs {
+            flags.declare(def.name, def.default);
+        }
+        flags
+    }
+
+    /// Adds a flag at its default.
+    pub fn declare(&mut self, name: impl Into<String>, default: &str) {
+        let values = if default.is_empty() { Vec::new() } else { vec![default.to_owned()] };
+        self.values.insert(name.into(), Held { values, given: false });
+    }
+
+    /// Sets what a user gave.
+    pub fn set(&mut self, name: impl Into<String>, values: Vec<String>) {
+        self.values.insert(name.into(), Held { values, given: true });
+    }
+
+    /// Whether a user gave it.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|held| held.given)
+    }
+
+    /// The value, empty when there is none.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.list(name).last().map_or("", String::as_str)
+    }
+
+    /// Whether the switch is on.
+    #[must_use]
+    pub fn switch(&self, name: &str) -> bool {
+        self.text(name) == "true"
+    }
+
+    /// All values.
+    #[must_use]
+    pub fn list(&self, name: &str) -> &[String] {
+        self.values.get(name).map_or(&[], |held| &held.values)
+    }
+
+    /// The value as a regular expression, searched unanchored as node_exporter does; `None` when
+    /// it is empty.
+    ///
+    /// # Errors
+    /// When it is no regular expression.
+    pub fn regex(&self, name: &str) -> Result<Option<Regex>, FlagError> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        Regex::new(text).map(Some).map_err(|error| FlagError::new(name, regex_reason(&error)))
+    }
+}
+
+/// The last line of a regex error: the one that says what is wrong.
+fn regex_reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or("").trim_start_matches("error: ").to_owned();
+    format!("not a regular expression: {last}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_stand_until_something_is_given() {
+        let mut flags = Flags::new(&[
+            FlagDef::text("a", "x", ""),
+            FlagDef::switch("s", true, ""),
+            FlagDef::list("l", "", ""),
+        ]);
+        assert!(flags.text("a") == "x" && flags.switch("s") && flags.list("l").is_empty());
+        flags.set("l", vec!["1".into(), "2".into()]);
+        assert!(flags.is_given("l") && !flags.is_given("a") && flags.list("l").len() == 2);
+        assert!(flags.text("never declared").is_empty());
+    }
+
+    #[test]
+    fn a_bad_regex_names_its_flag() {
+        let mut flags = Flags::default();
+        flags.set("collector.x.exclude", vec!["(".into()]);
+        let error = flags.regex("collector.x.exclude").unwrap_err().to_string();
+        assert!(error.starts_with("--collector.x.exclude: not a regular expression"), "{error}");
+    }
+}

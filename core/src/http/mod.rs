@@ -1,0 +1,10 @@
+//! HTTP: neutral requests, responses and routes, and the one server behind them.
+//!
+//! Plugins offer routes in these types; hyper lives in `server` and nowhere else. It must not know
+//! what any route answers.
+
+mod route;
+
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+pub use bytes::Bytes;
+pub use route::{Handler, Listener, Query, Request, Response, Route};

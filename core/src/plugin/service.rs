@@ -1,0 +1,50 @@
+//! A task that runs as long as vigie does.
+//!
+//! Tailing a log, following Docker's events, evaluating rules: what has its own clock or waits for
+//! a socket. A service must not know the others.
+
+use std::error::Error;
+use std::future::Future;
+
+use tokio::sync::watch;
+
+use crate::alert::BoxFuture;
+use crate::clock::SharedClock;
+
+/// Any error, boxed.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A task of a plugin.
+pub trait Service: Send {
+    /// For logs.
+    fn name(&self) -> &'static str;
+
+    /// Runs until [`ServiceContext::stopped`]; state is stored before returning.
+    fn run(self: Box<Self>, context: ServiceContext) -> BoxFuture<'static, Result<(), BoxError>>;
+}
+
+/// What a running service is given.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ServiceContext {
+    /// The clock.
+    pub clock: SharedClock,
+    stop: watch::Receiver<bool>,
+}
+
+impl ServiceContext {
+    /// `stop` turns true when the service shall end.
+    #[must_use]
+    pub fn new(clock: SharedClock, stop: watch::Receiver<bool>) -> Self {
+        ServiceContext { clock, stop }
+    }
+
+    /// Resolves when the service shall end.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stop = self.stop.clone();
+        async move {
+            // An error means that the sender is gone, which is a stop as well.
+            drop(stop.wait_for(|stop| *stop).await);
+        }
+    }
+}
