@@ -6,7 +6,7 @@ pub mod alert;
 pub mod clock;
 pub mod collect;
 pub mod config;
-// pub mod encode;
+pub mod encode;
 pub mod http;
 pub mod metric;
 pub mod notify;

@@ -1,0 +1,16 @@
+//! Samples to the wire: text 0.0.4 and OpenMetrics 1.0.
+//!
+//! Collectors push into a [`TextSink`] each, [`assemble`] merges their spans by family. It must not
+//! know collectors, sockets or clocks.
+
+mod assemble;
+mod gzip;
+mod negotiate;
+mod number;
+mod text;
+
+pub use assemble::{Conflict, assemble};
+pub use gzip::gzip;
+pub use negotiate::{Format, accepts_gzip};
+pub use number::write_f64;
+pub use text::TextSink;
