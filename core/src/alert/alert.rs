@@ -62,9 +62,9 @@ pub enum AlertError {
     #[error("start time must be before end time")]
     EndsBeforeStart,
     /// A label or annotation has an impossible name.
-    #[error("invalid {of} set: invalid name {name:?}")]
+    #[error("invalid {of}: invalid name {name:?}")]
     BadName {
-        /// `label` or `annotation`.
+        /// `label set` or `annotations`.
         of: &'static str,
         /// The name, cut to 64 characters.
         name: String,
@@ -90,8 +90,8 @@ impl PostedAlert {
         if labels.is_empty() {
             return Err(AlertError::NoLabels);
         }
-        check("label", &labels)?;
-        check("annotation", &self.annotations)?;
+        check("label set", &labels)?;
+        check("annotations", &self.annotations)?;
         let starts_at = self.starts_at.or(self.ends_at).unwrap_or(now);
         let ends_at = self.ends_at.unwrap_or_else(|| clock::add(now, resolve_timeout));
         if ends_at < starts_at {
@@ -111,7 +111,7 @@ impl PostedAlert {
 
 fn check(of: &'static str, set: &LabelSet) -> Result<(), AlertError> {
     if set.len() > MAX_PAIRS {
-        return Err(AlertError::TooLarge(format!("more than {MAX_PAIRS} {of}s")));
+        return Err(AlertError::TooLarge(format!("invalid {of}: more than {MAX_PAIRS} pairs")));
     }
     for (name, value) in set.iter() {
         if !is_label_name(name) {
@@ -119,7 +119,7 @@ fn check(of: &'static str, set: &LabelSet) -> Result<(), AlertError> {
         }
         if value.len() > MAX_VALUE {
             return Err(AlertError::TooLarge(format!(
-                "{of} {name:?} is longer than {MAX_VALUE} bytes"
+                "invalid {of}: the value of {name:?} is longer than {MAX_VALUE} bytes"
             )));
         }
     }

@@ -10,7 +10,6 @@ use crate::alert::{LabelSet, Matchers};
 
 /// A silence that is known.
 #[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
 pub struct Silence {
     /// A UUID.
     pub id: String,

@@ -13,7 +13,6 @@ use crate::alert::{Alert, Fingerprint, LabelSet};
 
 /// Everything at one time.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct View {
     /// When the snapshot was made.
     pub now: Timestamp,
@@ -47,7 +46,6 @@ pub enum AlertState {
 
 /// An alert and what is done about it.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct AlertView {
     /// The alert.
     pub alert: Arc<Alert>,
@@ -67,7 +65,6 @@ pub struct AlertView {
 
 /// One aggregation group.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct GroupView {
     /// The group key.
     pub key: String,
