@@ -2,7 +2,8 @@
 
 pub mod alert;
 
-// pub mod bridge;
+#[cfg(feature = "prometheus")]
+pub mod bridge;
 pub mod clock;
 pub mod collect;
 pub mod config;

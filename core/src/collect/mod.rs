@@ -5,10 +5,22 @@
 
 mod collector;
 mod def;
+#[cfg(feature = "runtime")]
+mod lane;
 mod paths;
 mod read;
+#[cfg(feature = "runtime")]
+mod registry;
+#[cfg(feature = "runtime")]
+mod scrape;
+#[cfg(feature = "runtime")]
+mod selfmetrics;
 
 pub use collector::{CollectError, Collector, Scrape};
 pub use def::{Bound, BuildError, CollectorDef, CollectorInfo, Setting};
 pub use paths::{PATH_FLAGS, Paths};
 pub use read::FileReader;
+#[cfg(feature = "runtime")]
+pub use registry::{Filter, FilterError, Registry, SlotReport, SlotState};
+#[cfg(feature = "runtime")]
+pub use scrape::{Scraped, Scraper};

@@ -1,0 +1,274 @@
+//! What the lane promises: a collector that fails, panics, hangs or lies harms nobody else.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use vigie_core::collect::{
+    Bound, BuildError, CollectError, Collector, CollectorInfo, Filter, FilterError, Registry,
+    Scrape, Scraper,
+};
+use vigie_core::encode::Format;
+use vigie_core::http::Query;
+use vigie_core::metric::{Family, MetricSink};
+
+static UP: Family<1> = Family::gauge("up_of", "Whose.", ["who"]);
+
+/// A collector made of a closure.
+struct Act<F>(F);
+
+impl<F: FnMut(&mut dyn MetricSink) -> Result<(), CollectError> + Send> Collector for Act<F> {
+    fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
+        (self.0)(sink)
+    }
+}
+
+fn bound<F>(name: &'static str, act: F) -> Bound
+where
+    F: FnMut(&mut dyn MetricSink) -> Result<(), CollectError> + Clone + Send + Sync + 'static,
+{
+    let info = CollectorInfo::new(name, "A test.").timeout(Duration::from_millis(100));
+    Bound::new(info, move || Ok(Box::new(Act(act.clone()))))
+}
+
+fn good(name: &'static str) -> Bound {
+    bound(name, move |sink| {
+        UP.emit(sink, [name], true);
+        Ok(())
+    })
+}
+
+/// A collector that waits for the gate to open, and says when it was entered.
+fn hanging(name: &'static str) -> (Bound, Sender<()>, Receiver<()>) {
+    let (open, gate) = channel::<()>();
+    let (entered, entries) = channel::<()>();
+    let gate = Arc::new(Mutex::new(gate));
+    let act = move |sink: &mut dyn MetricSink| {
+        entered.send(()).ok();
+        gate.lock().unwrap().recv().ok();
+        UP.emit(sink, [name], true);
+        Ok(())
+    };
+    (bound(name, act), open, entries)
+}
+
+fn scraper(collectors: Vec<Bound>) -> Scraper {
+    Scraper::new(Registry::new(collectors).unwrap())
+}
+
+fn page(scraper: &Scraper) -> String {
+    let scraped = scraper.scrape(Format::Text, Filter::default(), None);
+    String::from_utf8(scraped.body.to_vec()).unwrap()
+}
+
+fn success(page: &str, name: &str) -> Option<bool> {
+    let series = format!("node_scrape_collector_success{{collector=\"{name}\"}} ");
+    page.lines().find_map(|line| Some(line.strip_prefix(&series)? == "1"))
+}
+
+fn failures(page: &str, name: &str, reason: &str) -> u64 {
+    let series =
+        format!("vigie_collector_failures_total{{collector=\"{name}\",reason=\"{reason}\"}} ");
+    let value = page.lines().find_map(|line| line.strip_prefix(&series));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+fn lane_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("vigie-lane")).count()
+}
+
+/// The tests of this file count the process' lane threads, so they take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> std::sync::MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[test]
+fn samples_before_an_error_are_kept_and_no_data_is_no_failure() {
+    let _turn = turn();
+    let scraper = scraper(vec![
+        bound("partial", |sink| {
+            UP.emit(sink, ["partial"], true);
+            Err(CollectError::parse("/proc/x", 3, "a number was expected"))
+        }),
+        bound("absent", |_| Err(CollectError::no_data("no such bus"))),
+        good("good"),
+    ]);
+    let page = page(&scraper);
+    assert!(
+        page.contains("up_of{who=\"partial\"} 1\n") && page.contains("up_of{who=\"good\"} 1\n")
+    );
+    assert_eq!(page.matches("# TYPE up_of gauge").count(), 1, "one family, one header");
+    assert_eq!(success(&page, "partial"), Some(false));
+    assert_eq!(success(&page, "absent"), Some(false));
+    assert_eq!(success(&page, "good"), Some(true));
+    assert_eq!(failures(&page, "partial", "parse"), 1);
+    assert!(!page.contains("collector=\"absent\",reason"));
+    let report = scraper.registry().report();
+    assert_eq!(report[0].1.state.to_string(), "/proc/x:3: a number was expected");
+    assert_eq!(report[1].1.state.to_string(), "no data: no such bus");
+}
+
+#[test]
+fn a_panic_drops_the_output_and_the_collector_is_built_anew() {
+    let _turn = turn();
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let scraper = scraper(vec![
+        bound("bad", |sink| {
+            UP.emit(sink, ["bad"], true);
+            assert!(CALLS.fetch_add(1, Ordering::SeqCst) > 0, "the first call panics");
+            Ok(())
+        }),
+        good("good"),
+    ]);
+    let first = page(&scraper);
+    assert!(!first.contains("who=\"bad\"") && first.contains("who=\"good\""));
+    assert_eq!(failures(&first, "bad", "panic"), 1);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while success(&page(&scraper), "bad") != Some(true) {
+        assert!(Instant::now() < deadline, "it is built anew after a pause");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_hang_costs_one_thread_and_nobody_else() {
+    let _turn = turn();
+    let (stuck, open, entered) = hanging("stuck");
+    let scraper = scraper(vec![good("before"), stuck, good("after")]);
+    let first = page(&scraper);
+    entered.recv().unwrap();
+    assert!(first.contains("who=\"before\"") && first.contains("who=\"after\""));
+    assert_eq!(success(&first, "stuck"), Some(false));
+    assert_eq!(failures(&first, "stuck", "timeout"), 1);
+    let threads = lane_threads();
+    for busy in 1..=50 {
+        let again = page(&scraper);
+        assert!(again.contains("who=\"after\""));
+        assert_eq!(failures(&again, "stuck", "busy"), busy);
+    }
+    assert_eq!(lane_threads(), threads, "one stuck thread, however many scrapes");
+    assert!(entered.try_recv().is_err(), "never called twice at once");
+
+    open.send(()).unwrap();
+    drop(open);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while success(&page(&scraper), "stuck") != Some(true) {
+        assert!(Instant::now() < deadline, "it recovers when the call returns");
+        std::thread::yield_now();
+    }
+    while lane_threads() >= threads {
+        assert!(Instant::now() < deadline, "the thread that was stuck has ended");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn every_collector_may_hang_at_once() {
+    let _turn = turn();
+    let (a, _open_a, _) = hanging("a");
+    let (b, _open_b, _) = hanging("b");
+    let scraper = scraper(vec![a, b, good("good")]);
+    for _ in 0..3 {
+        assert!(page(&scraper).contains("who=\"good\""));
+    }
+}
+
+#[test]
+fn the_client_s_own_time_bounds_the_whole_scrape() {
+    let _turn = turn();
+    let (mut a, _open_a, _) = hanging("a");
+    let (mut b, _open_b, _) = hanging("b");
+    a.info.timeout = Some(Duration::from_secs(3600));
+    b.info.timeout = Some(Duration::from_secs(3600));
+    let scraper = scraper(vec![good("good"), a, b]);
+    let timeout = Some(Duration::from_millis(300));
+    let scraped = scraper.scrape(Format::Text, Filter::default(), timeout);
+    let page = String::from_utf8(scraped.body.to_vec()).unwrap();
+    assert!(page.contains("who=\"good\""));
+    assert_eq!(failures(&page, "a", "timeout"), 1);
+    assert_eq!(failures(&page, "b", "skipped"), 1);
+}
+
+#[test]
+fn equal_scrapes_are_joined() {
+    let _turn = turn();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (open, gate) = channel::<()>();
+    let gate = Arc::new(Mutex::new(gate));
+    let counted = calls.clone();
+    let mut slow = bound("slow", move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        gate.lock().unwrap().recv().ok();
+        Ok(())
+    });
+    slow.info.timeout = Some(Duration::from_secs(60));
+    let scraper = Arc::new(scraper(vec![slow]));
+    let started = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (scraper, started) = (scraper.clone(), started.clone());
+            std::thread::spawn(move || {
+                started.fetch_add(1, Ordering::SeqCst);
+                let timeout = Some(Duration::from_secs(120));
+                scraper.scrape(Format::Text, Filter::default(), timeout).body.clone()
+            })
+        })
+        .collect();
+    while started.load(Ordering::SeqCst) < 8 || calls.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    // However late a client joins, each release answers all who wait at that time.
+    let done = Arc::new(AtomicBool::new(false));
+    let finished = done.clone();
+    let opener = std::thread::spawn(move || {
+        while !finished.load(Ordering::SeqCst) && open.send(()).is_ok() {
+            std::thread::yield_now();
+        }
+    });
+    let pages: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    done.store(true, Ordering::SeqCst);
+    opener.join().unwrap();
+    assert!(pages.iter().all(|page| !page.is_empty()));
+    assert!(calls.load(Ordering::SeqCst) <= 8);
+}
+
+#[test]
+fn filters_are_node_exporter_s() {
+    let _turn = turn();
+    let registry = Registry::new(vec![good("cpu"), good("stat"), good("time")]).unwrap();
+    let filter = |query: &str| Filter::from_query(&Query::parse(query), &registry);
+    let takes = |query: &str| {
+        let filter = filter(query).unwrap();
+        ["cpu", "stat", "time"].map(|name| filter.takes(name))
+    };
+    assert_eq!(takes(""), [true, true, true]);
+    assert_eq!(takes("collect[]=cpu&collect[]=time"), [true, false, true]);
+    assert_eq!(takes("exclude[]=cpu"), [false, true, true]);
+    assert_eq!(filter("exclude[]=cpu&collect[]=stat"), Err(FilterError::Both));
+    let unknown = filter("collect[]=stta").unwrap_err().to_string();
+    assert_eq!(unknown, "missing or disabled collector: \"stta\"; did you mean \"stat\"?");
+    let scraper = Scraper::new(registry);
+    let filter = Filter::from_query(&Query::parse("collect[]=stat"), scraper.registry()).unwrap();
+    let page = scraper.scrape(Format::OpenMetrics, filter, None);
+    let page = String::from_utf8(page.body.to_vec()).unwrap();
+    assert!(page.contains("up_of{who=\"stat\"} 1\n") && !page.contains("who=\"cpu\""));
+    assert!(page.contains("node_scrape_collector_success{collector=\"stat\"} 1"));
+    assert!(!page.contains("collector=\"cpu\"") && page.ends_with("# EOF\n"));
+}
+
+#[test]
+fn collectors_that_cannot_be_built_are_all_named() {
+    let broken = |name| {
+        let info = CollectorInfo::new(name, "Broken.");
+        Bound::new(info, || Err(BuildError::new("--collector.x: not a regular expression")))
+    };
+    let errors = Registry::new(vec![broken("a"), good("b"), broken("c"), good("b")]).unwrap_err();
+    let names: Vec<_> = errors.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a", "c", "b"]);
+}
