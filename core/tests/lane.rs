@@ -1,4 +1,5 @@
 //! What the lane promises: a collector that fails, panics, hangs or lies harms nobody else.
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};

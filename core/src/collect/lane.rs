@@ -173,7 +173,7 @@ impl Run {
             }
             let since = Instant::now();
             if since >= self.order.deadline {
-                self.note(&mut progress, at, SlotState::Skipped, Duration::ZERO);
+                self.note(&mut progress, at, &SlotState::Skipped, Duration::ZERO);
                 continue;
             }
             let limit = slot.bound.info.timeout.unwrap_or(self.order.limit);
@@ -194,7 +194,7 @@ impl Run {
             return false;
         }
         progress.current = None;
-        self.note(&mut progress, call.slot, state, call.since.elapsed());
+        self.note(&mut progress, call.slot, &state, call.since.elapsed());
         true
     }
 
@@ -208,7 +208,7 @@ impl Run {
                 Some(call) if now >= call.until => {
                     progress.owner += 1;
                     progress.current = None;
-                    self.note(&mut progress, call.slot, SlotState::TimedOut, now - call.since);
+                    self.note(&mut progress, call.slot, &SlotState::TimedOut, now - call.since);
                     return Some(progress.owner);
                 }
                 Some(call) => call.until - now,
@@ -221,7 +221,7 @@ impl Run {
         None
     }
 
-    fn note(&self, progress: &mut Progress, at: usize, state: SlotState, took: Duration) {
+    fn note(&self, progress: &mut Progress, at: usize, state: &SlotState, took: Duration) {
         let slot = &self.registry.slots()[at];
         progress.outcomes.push((at, state.clone(), took));
         let collector = slot.bound.info.name;

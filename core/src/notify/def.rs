@@ -7,6 +7,9 @@ use super::Notifier;
 use crate::config::{ConfigError, Node};
 use crate::template::Templates;
 
+/// Makes a notifier from an item of its section.
+pub type BuildNotifier = fn(&Node, &NotifierSetting<'_>) -> Result<Box<dyn Notifier>, ConfigError>;
+
 /// A kind of notifier.
 #[derive(Clone, Copy, Debug)]
 pub struct NotifierDef {
@@ -20,7 +23,7 @@ pub struct NotifierDef {
     pub send_resolved: bool,
     /// Builds one from an item of `<kind>_configs`; the key `send_resolved` has been read already
     /// but is still in the node and must be accepted.
-    pub build: fn(&Node, &NotifierSetting<'_>) -> Result<Box<dyn Notifier>, ConfigError>,
+    pub build: BuildNotifier,
 }
 
 /// What a notifier is built with besides its own node.

@@ -7,6 +7,6 @@ mod def;
 mod notification;
 mod notifier;
 
-pub use def::{NotifierDef, NotifierSetting};
+pub use def::{BuildNotifier, NotifierDef, NotifierSetting};
 pub use notification::{Notification, Reason, Status};
 pub use notifier::{Notifier, NotifyError, NotifyReason, Retry};

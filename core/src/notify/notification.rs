@@ -97,18 +97,18 @@ impl Notification {
     /// Labels with the same value on each of `alerts`.
     #[must_use]
     pub fn common_labels(alerts: &[Arc<Alert>]) -> LabelSet {
-        common(alerts.iter().map(|alert| &alert.labels))
+        common(alerts, |alert| &alert.labels)
     }
 
     /// Annotations with the same value on each of `alerts`.
     #[must_use]
     pub fn common_annotations(alerts: &[Arc<Alert>]) -> LabelSet {
-        common(alerts.iter().map(|alert| &alert.annotations))
+        common(alerts, |alert| &alert.annotations)
     }
 }
 
-fn common<'a>(sets: impl Iterator<Item = &'a LabelSet> + Clone) -> LabelSet {
-    let Some(first) = sets.clone().next() else { return LabelSet::default() };
-    let shared = |name: &str, value: &str| sets.clone().all(|set| set.get(name) == value);
-    first.iter().filter(|(name, value)| shared(name, value)).collect()
+fn common(alerts: &[Arc<Alert>], set: impl Fn(&Alert) -> &LabelSet) -> LabelSet {
+    let Some(first) = alerts.first() else { return LabelSet::default() };
+    let shared = |name: &str, value: &str| alerts.iter().all(|a| set(a).get(name) == value);
+    set(first).iter().filter(|(name, value)| shared(name, value)).collect()
 }

@@ -5,8 +5,9 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::alert::BoxFuture;
 use crate::clock::SharedClock;
@@ -30,13 +31,21 @@ pub struct ServiceContext {
     /// The clock.
     pub clock: SharedClock,
     stop: watch::Receiver<bool>,
+    ready: Arc<Semaphore>,
 }
 
 impl ServiceContext {
-    /// `stop` turns true when the service shall end.
+    /// `stop` turns true when the service shall end; `ready` gets a permit from each service that
+    /// has its first snapshot.
     #[must_use]
-    pub fn new(clock: SharedClock, stop: watch::Receiver<bool>) -> Self {
-        ServiceContext { clock, stop }
+    pub fn new(clock: SharedClock, stop: watch::Receiver<bool>, ready: Arc<Semaphore>) -> Self {
+        ServiceContext { clock, stop, ready }
+    }
+
+    /// Says that the first snapshot is there, or that there will be none soon. A single scrape
+    /// (`vigie collect`) waits a moment for it; call it once.
+    pub fn ready(&self) {
+        self.ready.add_permits(1);
     }
 
     /// Resolves when the service shall end.

@@ -5,9 +5,10 @@
 
 mod log;
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use log::{Log, Recovered};
 
@@ -15,6 +16,8 @@ pub use log::{Log, Recovered};
 #[derive(Clone, Debug, Default)]
 pub struct Storage {
     dir: Option<PathBuf>,
+    /// Held as long as any clone lives.
+    lock: Option<Arc<File>>,
 }
 
 /// What failed, and on which file.
@@ -48,7 +51,7 @@ impl Storage {
     /// Nothing is kept.
     #[must_use]
     pub const fn memory() -> Self {
-        Storage { dir: None }
+        Storage { dir: None, lock: None }
     }
 
     /// Keeps state in `dir`, made when missing; a probe file shows whether it is writable.
@@ -60,7 +63,26 @@ impl Storage {
         let probe = dir.join(".probe.tmp");
         File::create(&probe).map_err(|e| StorageError::new("write into", dir, e))?;
         fs::remove_file(&probe).map_err(|e| StorageError::new("write into", dir, e))?;
-        Ok(Storage { dir: Some(dir.to_owned()) })
+        Ok(Storage { dir: Some(dir.to_owned()), lock: None })
+    }
+
+    /// As [`Storage::open`], refusing a directory that another process holds: two writers would
+    /// undo each other's state.
+    ///
+    /// # Errors
+    /// When the directory cannot be made, written or locked.
+    pub fn open_exclusive(dir: &Path) -> Result<Self, StorageError> {
+        let storage = Storage::open(dir)?;
+        let path = dir.join("lock");
+        let file = File::create(&path).map_err(|e| StorageError::new("write", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Storage { lock: Some(Arc::new(file)), ..storage }),
+            Err(TryLockError::WouldBlock) => {
+                let taken = io::Error::new(io::ErrorKind::ResourceBusy, "another process holds it");
+                Err(StorageError::new("lock", &path, taken))
+            }
+            Err(TryLockError::Error(error)) => Err(StorageError::new("lock", &path, error)),
+        }
     }
 
     /// The directory, if state is kept.
@@ -74,7 +96,8 @@ impl Storage {
     /// # Errors
     /// When the directory cannot be made or written.
     pub fn sub(&self, name: &str) -> Result<Self, StorageError> {
-        self.dir.as_ref().map_or(Ok(Storage::memory()), |dir| Storage::open(&dir.join(name)))
+        let Some(dir) = &self.dir else { return Ok(Storage::memory()) };
+        Ok(Storage { lock: self.lock.clone(), ..Storage::open(&dir.join(name))? })
     }
 
     /// The content of a file; `None` when there is none. A directory or an unreadable file in its
@@ -166,6 +189,17 @@ mod tests {
         assert_eq!(storage.read("x"), None);
         assert!(dir.path().join("x.bad-0").is_dir());
         storage.write("x", b"new").unwrap();
+    }
+
+    #[test]
+    fn a_directory_has_one_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Storage::open_exclusive(dir.path()).unwrap();
+        let sub = first.sub("a").unwrap();
+        drop(first);
+        assert!(Storage::open_exclusive(dir.path()).is_err(), "a part holds it too");
+        drop(sub);
+        assert!(Storage::open_exclusive(dir.path()).is_ok());
     }
 
     #[test]
