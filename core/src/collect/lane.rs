@@ -153,7 +153,7 @@ impl Run {
                     state
                 }
             };
-            if !self.end(owner, call, state) {
+            if !self.end(owner, call, &state) {
                 return false;
             }
         }
@@ -188,13 +188,13 @@ impl Run {
     }
 
     /// Notes the outcome of a call, unless it was given up meanwhile; then returns false.
-    fn end(&self, owner: u32, call: Call, state: SlotState) -> bool {
+    fn end(&self, owner: u32, call: Call, state: &SlotState) -> bool {
         let mut progress = lock(&self.progress);
         if progress.owner != owner {
             return false;
         }
         progress.current = None;
-        self.note(&mut progress, call.slot, &state, call.since.elapsed());
+        self.note(&mut progress, call.slot, state, call.since.elapsed());
         true
     }
 

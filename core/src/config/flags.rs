@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
+use super::Place;
+
 /// What a flag takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagKind {
@@ -63,17 +65,11 @@ impl FlagDef {
 
 /// A flag's value that does not fit.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("--{flag}: {what}")]
+#[error("{origin}: {what}")]
 pub struct FlagError {
-    flag: String,
+    /// `--flag`, or file, line and column where a file set it.
+    origin: String,
     what: String,
-}
-
-impl FlagError {
-    /// `--flag: what`.
-    pub fn new(flag: impl Into<String>, what: impl Into<String>) -> Self {
-        FlagError { flag: flag.into(), what: what.into() }
-    }
 }
 
 /// The values of all flags.
@@ -85,7 +81,14 @@ pub struct Flags {
 #[derive(Clone, Debug)]
 struct Held {
     values: Vec<String>,
-    given: bool,
+    given: Option<Origin>,
+}
+
+/// Who set a flag.
+#[derive(Clone, Debug)]
+enum Origin {
+    CommandLine,
+    File(Place),
 }
 
 impl Flags {
@@ -101,18 +104,33 @@ impl Flags {
     /// Adds a flag at its default.
     pub fn declare(&mut self, name: impl Into<String>, default: &str) {
         let values = if default.is_empty() { Vec::new() } else { vec![default.to_owned()] };
-        self.values.insert(name.into(), Held { values, given: false });
+        self.values.insert(name.into(), Held { values, given: None });
     }
 
-    /// Sets what a user gave.
+    /// Sets what a user gave on the command line.
     pub fn set(&mut self, name: impl Into<String>, values: Vec<String>) {
-        self.values.insert(name.into(), Held { values, given: true });
+        self.values.insert(name.into(), Held { values, given: Some(Origin::CommandLine) });
+    }
+
+    /// Sets what a user wrote in a file; errors then name the place.
+    pub fn set_at(&mut self, place: Place, name: impl Into<String>, values: Vec<String>) {
+        self.values.insert(name.into(), Held { values, given: Some(Origin::File(place)) });
+    }
+
+    /// An error in the value of a flag, naming the place that set it.
+    pub fn error(&self, name: &str, what: impl Into<String>) -> FlagError {
+        let given = self.values.get(name).and_then(|held| held.given.as_ref());
+        let origin = match given {
+            Some(Origin::File(place)) => place.to_string(),
+            _ => format!("--{name}"),
+        };
+        FlagError { origin, what: what.into() }
     }
 
     /// Whether a user gave it.
     #[must_use]
     pub fn is_given(&self, name: &str) -> bool {
-        self.values.get(name).is_some_and(|held| held.given)
+        self.values.get(name).is_some_and(|held| held.given.is_some())
     }
 
     /// The value, empty when there is none.
@@ -143,7 +161,7 @@ impl Flags {
         if text.is_empty() {
             return Ok(None);
         }
-        Regex::new(text).map(Some).map_err(|error| FlagError::new(name, regex_reason(&error)))
+        Regex::new(text).map(Some).map_err(|error| self.error(name, regex_reason(&error)))
     }
 }
 
@@ -177,5 +195,9 @@ mod tests {
         flags.set("collector.x.exclude", vec!["(".into()]);
         let error = flags.regex("collector.x.exclude").unwrap_err().to_string();
         assert!(error.starts_with("--collector.x.exclude: not a regular expression"), "{error}");
+        let place = Place { file: "vigie.yml".into(), line: 3, column: 5 };
+        flags.set_at(place, "collector.x.exclude", vec!["(".into()]);
+        let error = flags.regex("collector.x.exclude").unwrap_err().to_string();
+        assert!(error.starts_with("vigie.yml:3:5: not a regular expression"), "{error}");
     }
 }
