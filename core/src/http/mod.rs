@@ -4,7 +4,13 @@
 //! what any route answers.
 
 mod route;
+mod router;
+#[cfg(feature = "runtime")]
+mod server;
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use bytes::Bytes;
 pub use route::{Handler, Listener, Query, Request, Response, Route};
+pub use router::{Found, Router, Routes};
+#[cfg(feature = "runtime")]
+pub use server::{Limits, Server, ServerError};
