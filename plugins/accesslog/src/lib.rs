@@ -1,4 +1,14 @@
 //! Access logs: request metrics and service levels.
+//!
+//! A service follows the logs of a proxy live, counts requests, holds them against objectives and
+//! posts an alert when one breaks; the same code reads whole files for a report. It must not know
+//! who scrapes it, nor what becomes of an alert.
+
+pub mod format;
+mod gaps;
+mod lines;
+pub mod record;
+pub mod slo;
 
 use vigie_core::plugin::Plugin;
 
