@@ -19,7 +19,7 @@ const LOW: u64 = 100;
 
 /// Watches the numbers of one proxy.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Gaps {
+pub(crate) struct Gaps {
     highest: Option<u64>,
     /// The first number read.
     first: u64,
@@ -32,7 +32,7 @@ pub struct Gaps {
 
 impl Gaps {
     /// Takes the number of the next line, written at `now` (Unix milliseconds).
-    pub fn see(&mut self, number: u64, now: i64) {
+    pub(crate) fn see(&mut self, number: u64, now: i64) {
         let Some(highest) = self.highest else {
             (self.highest, self.first) = (Some(number), number);
             return;
@@ -50,13 +50,13 @@ impl Gaps {
 
     /// Lines known to be missing.
     #[must_use]
-    pub fn missing(&self) -> u64 {
+    pub(crate) fn missing(&self) -> u64 {
         self.missing
     }
 
     /// Lines missing when no more will come.
     #[must_use]
-    pub fn missing_at_end(&self) -> u64 {
+    pub(crate) fn missing_at_end(&self) -> u64 {
         self.missing + self.open.len() as u64
     }
 

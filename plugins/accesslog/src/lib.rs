@@ -8,6 +8,8 @@ pub mod format;
 mod gaps;
 mod lines;
 pub mod record;
+pub mod report;
+mod sketch;
 pub mod slo;
 
 use vigie_core::plugin::Plugin;

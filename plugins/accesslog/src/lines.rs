@@ -6,11 +6,11 @@
 use memchr::memchr;
 
 /// The longest line that is read. Traefik logs whole URLs, which clients may make 100 kB long.
-pub const MAX_LINE: usize = 1 << 20;
+pub(crate) const MAX_LINE: usize = 1 << 20;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub(crate) enum Line<'a> {
     /// A line without its newline.
     Whole(&'a [u8]),
     /// A line longer than [`MAX_LINE`], skipped.
@@ -19,7 +19,7 @@ pub enum Line<'a> {
 
 /// Cuts a stream into lines; owns the half line at its end.
 #[derive(Clone, Debug, Default)]
-pub struct Lines {
+pub(crate) struct Lines {
     partial: Vec<u8>,
     /// Bytes since the last newline, among them those that were too many to keep.
     pending: u64,
@@ -27,7 +27,7 @@ pub struct Lines {
 
 impl Lines {
     /// Takes the next bytes and hands every line that ends in them to `on`.
-    pub fn push(&mut self, mut chunk: &[u8], mut on: impl FnMut(Line<'_>)) {
+    pub(crate) fn push(&mut self, mut chunk: &[u8], mut on: impl FnMut(Line<'_>)) {
         while let Some(end) = memchr(b'\n', chunk) {
             let (line, rest) = chunk.split_at(end);
             chunk = &rest[1..];
@@ -42,7 +42,7 @@ impl Lines {
     }
 
     /// At the end of a file that will not grow: what has no newline is a line too.
-    pub fn finish(&mut self, mut on: impl FnMut(Line<'_>)) {
+    pub(crate) fn finish(&mut self, mut on: impl FnMut(Line<'_>)) {
         if self.pending > 0 {
             self.release(&mut on);
         }
@@ -50,7 +50,7 @@ impl Lines {
 
     /// Bytes taken that belong to no finished line.
     #[must_use]
-    pub fn pending(&self) -> u64 {
+    pub(crate) fn pending(&self) -> u64 {
         self.pending
     }
 

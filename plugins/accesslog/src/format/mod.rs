@@ -74,24 +74,27 @@ impl Parser {
     /// When the line is no request.
     pub fn parse<'a>(&mut self, line: &'a [u8]) -> Result<Record<'a>, Malformed> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let first = match self.format {
-            Some(format) => match (format.parse)(line) {
-                Err(Malformed::Syntax) if self.detects => Malformed::Syntax,
-                outcome => return outcome,
-            },
-            None => Malformed::Syntax,
-        };
-        self.detect(line).ok_or(first)
+        match self.format.map(|format| (format.parse)(line)) {
+            Some(outcome) if !self.detects || outcome != Err(Malformed::Syntax) => outcome,
+            _ => self.detect(line),
+        }
     }
 
     /// A proxy may be told to write another format into the same file, so every line that does not
-    /// fit is tried with the others.
-    fn detect<'a>(&mut self, line: &'a [u8]) -> Option<Record<'a>> {
-        FORMATS.iter().copied().find_map(|format| {
-            let record = (format.parse)(line).ok()?;
-            self.format = Some(format);
-            Some(record)
-        })
+    /// fit is tried with all of them. The error is that of the format that came closest.
+    fn detect<'a>(&mut self, line: &'a [u8]) -> Result<Record<'a>, Malformed> {
+        let mut closest = Malformed::Syntax;
+        for format in FORMATS.iter().copied() {
+            match (format.parse)(line) {
+                Ok(record) => {
+                    self.format = Some(format);
+                    return Ok(record);
+                }
+                Err(Malformed::Syntax) => {}
+                Err(reason) => closest = reason,
+            }
+        }
+        Err(closest)
     }
 }
 
