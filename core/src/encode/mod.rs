@@ -7,10 +7,12 @@ mod assemble;
 mod gzip;
 mod negotiate;
 mod number;
+mod parse;
 mod text;
 
 pub use assemble::{Conflict, assemble};
 pub use gzip::gzip;
 pub use negotiate::{Format, accepts_gzip};
 pub use number::write_f64;
+pub use parse::{ExposedFamily, Exposition, ParseError};
 pub use text::TextSink;
