@@ -1,6 +1,22 @@
-//! Alertmanager-compatible API and alert view.
+//! Alertmanager's API v2 and the alert view, as routes on the alerting port.
+//!
+//! Prometheus, amtool, karma and Grafana find here the Alertmanager they know, people a page that
+//! says what fires. It must not know how alerts are routed, nor who notifies.
 
+mod api;
+mod compat;
+mod router;
+#[cfg(test)]
+mod sample;
+mod view;
+
+use std::sync::Arc;
+
+use vigie_core::http::Route;
 use vigie_core::plugin::Plugin;
+
+use router::Backend;
+pub use router::Router;
 
 /// The plugin.
 pub static PLUGIN: Plugin = Plugin::new(
@@ -8,3 +24,13 @@ pub static PLUGIN: Plugin = Plugin::new(
     env!("CARGO_PKG_VERSION"),
     "Alertmanager-compatible API and alert view",
 );
+
+/// The API, the view and the health checks over a router, for the alerting port.
+#[must_use]
+pub fn routes(router: Arc<dyn Router>) -> Vec<Route> {
+    let backend = Backend::new(router);
+    let mut routes = api::routes(&backend);
+    routes.extend(view::routes(&backend));
+    routes.extend(compat::routes());
+    routes
+}
