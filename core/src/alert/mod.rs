@@ -13,5 +13,6 @@ mod sink;
 pub use alert::{Alert, AlertError, PostedAlert};
 pub use fingerprint::Fingerprint;
 pub use label_set::LabelSet;
+pub(crate) use matcher::translate_re2;
 pub use matcher::{MatchOp, Matcher, MatcherError, Matchers};
 pub use sink::{AlertSink, BoxFuture, PostError};
