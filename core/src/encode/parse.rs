@@ -29,9 +29,11 @@ pub struct ExposedFamily {
     metrics: Vec<Metric>,
 }
 
+type Labels = Vec<(String, String)>;
+
 #[derive(Clone, Debug, PartialEq)]
 struct Metric {
-    labels: Vec<(String, String)>,
+    labels: Labels,
     timestamp_ms: Option<i64>,
     value: Exposed,
 }
@@ -114,7 +116,7 @@ impl ExposedFamily {
 
 /// Whole numbers stay whole as far as a float tells them apart.
 fn number(value: f64) -> Value<'static> {
-    let whole = value >= 0.0 && value < 9_007_199_254_740_992.0 && value.fract() == 0.0;
+    let whole = (0.0..9_007_199_254_740_992.0).contains(&value) && value.fract() == 0.0;
     if whole && value.is_sign_positive() { Value::U64(value as u64) } else { Value::F64(value) }
 }
 
@@ -201,7 +203,7 @@ impl Reader {
     fn place(
         &mut self,
         name: &str,
-        labels: &mut Vec<(String, String)>,
+        labels: &mut Labels,
     ) -> Result<(usize, Option<Part>), &'static str> {
         let known = |name: &str, kind| {
             let at = *self.index.get(name)?;
@@ -253,7 +255,7 @@ enum Part {
 impl ExposedFamily {
     /// The histogram or summary with these labels; its lines stand together, so it is the last
     /// one, or a new one.
-    fn parts(&mut self, labels: Vec<(String, String)>, timestamp_ms: Option<i64>) -> &mut Metric {
+    fn parts(&mut self, labels: Labels, timestamp_ms: Option<i64>) -> &mut Metric {
         if self.metrics.last().is_none_or(|last| last.labels != labels) {
             let value = Exposed::Parts { points: Vec::new(), sum: 0.0, count: 0.0 };
             self.metrics.push(Metric { labels, timestamp_ms, value });
@@ -263,7 +265,7 @@ impl ExposedFamily {
     }
 }
 
-fn take_bound(labels: &mut Vec<(String, String)>, name: &str) -> Result<f64, &'static str> {
+fn take_bound(labels: &mut Labels, name: &str) -> Result<f64, &'static str> {
     let at = labels.iter().position(|(label, _)| label == name);
     let (_, bound) = labels.remove(at.ok_or("expected a label le or quantile")?);
     parse_float(&bound).ok_or("expected a number in le or quantile")
@@ -275,8 +277,8 @@ fn split_word(text: &str) -> (&str, &str) {
 }
 
 /// Labels up to the closing brace, which may follow a comma; and what comes after it.
-fn parse_labels(mut text: &str) -> Result<(Vec<(String, String)>, &str), &'static str> {
-    let mut labels: Vec<(String, String)> = Vec::new();
+fn parse_labels(mut text: &str) -> Result<(Labels, &str), &'static str> {
+    let mut labels: Labels = Vec::new();
     loop {
         text = text.trim_start_matches([' ', '\t']);
         if let Some(rest) = text.strip_prefix('}') {
