@@ -5,11 +5,21 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::serve::{Serve, Told};
 use crate::wait::{SOON, wait_for};
+
+/// A post and when it came.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// When its body was whole.
+    pub at: Instant,
+    /// The JSON, or the text that was none.
+    pub body: Value,
+}
 
 /// What was posted, in order.
 pub struct Inbox {
@@ -19,7 +29,7 @@ pub struct Inbox {
 
 #[derive(Default)]
 struct Kept {
-    bodies: Mutex<Vec<Value>>,
+    arrivals: Mutex<Vec<Arrival>>,
     refusals: AtomicUsize,
 }
 
@@ -37,7 +47,7 @@ impl Inbox {
             if status == 200 {
                 let text = String::from_utf8_lossy(&asked.body).into_owned();
                 let body = serde_json::from_slice(&asked.body).unwrap_or(Value::String(text));
-                shared.bodies.lock().unwrap().push(body);
+                shared.arrivals.lock().unwrap().push(Arrival { at: Instant::now(), body });
             }
             Told { status, content_type: "text/plain", body: Vec::new() }
         });
@@ -64,7 +74,13 @@ impl Inbox {
     /// Everything so far.
     #[must_use]
     pub fn all(&self) -> Vec<Value> {
-        self.kept.bodies.lock().unwrap().clone()
+        self.arrivals().into_iter().map(|arrival| arrival.body).collect()
+    }
+
+    /// Everything so far, with its times.
+    #[must_use]
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.kept.arrivals.lock().unwrap().clone()
     }
 
     /// Waits for a body that `wanted` accepts.

@@ -27,7 +27,7 @@ pub use amtool::Amtool;
 pub use backend::Backend;
 pub use clients::Clients;
 pub use http::{Answer, HttpError, Query, get, post, request, send_raw};
-pub use inbox::Inbox;
+pub use inbox::{Arrival, Inbox};
 pub use process::{Proc, free_port, program, target_dir};
 pub use prometheus::Prometheus;
 pub use smtp::SmtpLab;

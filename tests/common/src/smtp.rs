@@ -1,14 +1,15 @@
-//! A real SMTP server that keeps the mail it takes.
+//! A real SMTP server with TLS that keeps the mail it takes.
 //!
-//! The server is aiosmtpd, started by `tests/lab/smtp`, which says its port and then one JSON line per
-//! message. It must not know who sends.
+//! The server is aiosmtpd, run by `tests/lab/smtp/smtpd.py`, which says its port and then one JSON line
+//! per message: from, to, subject, headers, text, html. It must not know who sends.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
-use crate::process::Proc;
+use crate::process::{Proc, program, target_dir};
 use crate::wait::{SOON, wait_for};
 
 /// A running SMTP server.
@@ -16,23 +17,45 @@ pub struct SmtpLab {
     process: Proc,
     /// Its port on 127.0.0.1.
     pub port: u16,
+    certificates: TempDir,
 }
 
 impl SmtpLab {
-    /// Starts it with the arguments of `tests/lab/smtp`.
+    /// Demands STARTTLS and this login before it takes a message.
+    ///
+    /// # Panics
+    /// When openssl or aiosmtpd is missing.
     #[must_use]
-    pub fn start(args: &[&str]) -> SmtpLab {
+    pub fn start(user: &str, password: &str) -> SmtpLab {
         let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/smtp");
-        let mut process = Proc::start("smtp", Command::new(lab).args(args));
-        let port = process.line("the port", |line| line.strip_prefix("PORT ")?.trim().parse().ok());
-        SmtpLab { process, port }
+        let certificates = tempfile::tempdir().unwrap();
+        let made = Command::new(lab.join("certificate")).arg(certificates.path()).status();
+        assert!(made.unwrap().success(), "openssl makes a certificate");
+        let mut command = Command::new(python());
+        command
+            .arg(lab.join("smtpd.py"))
+            .args(["--tls", "starttls", "--user", user, "--password", password])
+            .arg("--cert")
+            .arg(certificates.path().join("cert.pem"))
+            .arg("--key")
+            .arg(certificates.path().join("key.pem"));
+        let mut process = Proc::start("smtp", &mut command);
+        let port = process.line("the port", |line| line.trim().parse().ok());
+        SmtpLab { process, port, certificates }
+    }
+
+    /// The authority its certificate is signed by.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.certificates.path().join("ca.pem")
     }
 
     /// Every message so far.
     #[must_use]
     pub fn all(&self) -> Vec<Value> {
         let output = self.process.output();
-        output.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        let lines = output.lines().filter(|line| line.starts_with('{'));
+        lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Waits for a message that `wanted` accepts.
@@ -42,4 +65,10 @@ impl SmtpLab {
             all.iter().find(|mail| wanted(mail)).cloned().ok_or_else(|| self.process.output())
         })
     }
+}
+
+/// The Python that has aiosmtpd.
+fn python() -> PathBuf {
+    let venv = target_dir().join("venv/bin/python3");
+    if venv.is_file() { venv } else { program("python3") }
 }

@@ -105,6 +105,17 @@ impl Vigie {
         line.rsplit(' ').next()?.parse().ok()
     }
 
+    /// The sum over all series of a family without further suffix.
+    #[must_use]
+    pub fn sum(&self, family: &str) -> f64 {
+        let text = self.scrape();
+        let of_family = |line: &&str| {
+            line.strip_prefix(family).is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
+        let values = text.lines().filter(of_family).filter_map(|line| line.rsplit(' ').next());
+        values.filter_map(|value| value.parse::<f64>().ok()).sum()
+    }
+
     /// Posts one firing alert as Prometheus would.
     pub fn post(&self, labels: &Value) -> Answer {
         post(self.alerting, "/api/v2/alerts", &json!([{ "labels": labels }])).unwrap()
