@@ -1,7 +1,51 @@
-//! Host metrics under node_exporter's names.
+#![doc = include_str!("../README.md")]
 
-use vigie_core::plugin::Plugin;
+pub mod cpu;
+mod cpuinfo;
+pub mod diskstats;
+pub mod filesystem;
+mod filter;
+pub mod loadavg;
+pub mod meminfo;
+mod mountinfo;
+pub mod netdev;
+mod parse;
+mod rtnetlink;
+pub mod stat;
+mod statfs;
+pub mod time;
+mod udev;
+pub mod uname;
+
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+
+use vigie_core::collect::{CollectorDef, Setting};
+use vigie_core::plugin::{Parts, Plugin};
+
+/// Every collector of this plugin, in alphabetical order.
+pub static COLLECTORS: &[&CollectorDef] = &[
+    &cpu::DEF,
+    &diskstats::DEF,
+    &filesystem::DEF,
+    &loadavg::DEF,
+    &meminfo::DEF,
+    &netdev::DEF,
+    &stat::DEF,
+    &time::DEF,
+    &uname::DEF,
+];
 
 /// The plugin.
 pub static PLUGIN: Plugin =
-    Plugin::new("host", env!("CARGO_PKG_VERSION"), "Host metrics under node_exporter's names");
+    Plugin::new("host", env!("CARGO_PKG_VERSION"), "Host metrics under node_exporter's names")
+        .collectors(|| COLLECTORS.iter().map(|def| def.info).collect())
+        .build(|setup| {
+            let setting = Setting::new(setup.paths.clone(), setup.flags.clone(), String::new());
+            let setting = Arc::new(setting);
+            let mut parts = Parts::default();
+            parts.collectors = COLLECTORS.iter().map(|def| def.bind(setting.clone())).collect();
+            Ok(parts)
+        });

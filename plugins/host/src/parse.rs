@@ -1,0 +1,89 @@
+//! Words and numbers out of kernel files.
+//!
+//! Every parser here takes bytes and gives borrowed bytes or numbers, so that nothing is copied on
+//! the way to a sink. It must not know which file the bytes come from.
+
+use std::borrow::Cow;
+
+/// Lines with their numbers, counted from 1, without the newline.
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let lines = (!text.is_empty()).then(|| text.split(|&b| b == b'\n'));
+    lines.into_iter().flatten().enumerate().map(|(index, line)| (index + 1, line))
+}
+
+/// The words of a line, separated by any number of blanks.
+pub(crate) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
+/// A decimal number without sign; `None` for anything else, and when it exceeds 64 bits.
+pub(crate) fn number(word: &[u8]) -> Option<u64> {
+    if word.is_empty() {
+        return None;
+    }
+    word.iter().try_fold(0u64, |sum, &byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// A float as Go's `ParseFloat` takes it from the exposition format: a number too large to hold is
+/// an error, not infinity.
+pub(crate) fn float(word: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(word).ok()?;
+    let value: f64 = text.parse().ok()?;
+    let is_word = |byte: &u8| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E');
+    (value.is_finite() || word.iter().any(is_word)).then_some(value)
+}
+
+/// Text for a label: what is not UTF-8 is replaced.
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// Text for an error: at most 60 bytes of the input.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let cut = bytes.len().min(60);
+    let dots = if cut < bytes.len() { "..." } else { "" };
+    format!("{:?}{dots}", text(&bytes[..cut]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_and_a_missing_newline_is_no_matter() {
+        let all = |text| lines(text).collect::<Vec<_>>();
+        assert!(all(b"").is_empty());
+        assert_eq!(all(b"a\n\nb"), [(1, &b"a"[..]), (2, b""), (3, b"b")]);
+        assert_eq!(all(b"a\nb\n"), [(1, &b"a"[..]), (2, b"b")]);
+    }
+
+    #[test]
+    fn numbers_fit_or_are_refused() {
+        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        for bad in [&b""[..], b"18446744073709551616", b"-1", b"+1", b"1 ", b"0x1", b"\xff"] {
+            assert_eq!(number(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn floats_are_those_of_the_exposition_format() {
+        for (word, value) in [("1.5e3", 1500.0), (".5", 0.5), ("+Inf", f64::INFINITY)] {
+            assert_eq!(float(word.as_bytes()), Some(value));
+        }
+        assert!(float(b"NaN").is_some_and(f64::is_nan));
+        assert_eq!(float(b"-infinity"), Some(f64::NEG_INFINITY));
+        for bad in ["", "1e400", "0x10", "1_000", "1\r", "one", "1,5"] {
+            assert_eq!(float(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn long_input_is_cut_in_errors() {
+        assert_eq!(shown(b"ab"), "\"ab\"");
+        assert!(shown(&[b'x'; 1000]).len() < 80);
+    }
+}
