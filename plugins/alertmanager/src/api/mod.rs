@@ -194,10 +194,10 @@ mod tests {
     }
 
     async fn get(path: &str) -> (u16, String) {
-        shown(ask(Scripted::default(), Method::GET, path, "", "").await)
+        shown(&ask(Scripted::default(), Method::GET, path, "", "").await)
     }
 
-    fn shown(response: Response) -> (u16, String) {
+    fn shown(response: &Response) -> (u16, String) {
         (response.status.as_u16(), String::from_utf8_lossy(&response.body).into_owned())
     }
 
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(put.headers[header::ALLOW], "GET,POST");
         let message =
             "{\"code\":405,\"message\":\"method PUT is not allowed, but [GET,POST] are\"}\n";
-        assert_eq!(shown(put), (405, message.into()));
+        assert_eq!(shown(&put), (405, message.into()));
         for (method, path) in
             [(Method::HEAD, "alerts"), (Method::POST, "status"), (Method::OPTIONS, "silences")]
         {
@@ -241,12 +241,12 @@ mod tests {
     #[tokio::test]
     async fn posting_and_ending() {
         let post = |path, body| ask(Scripted::default(), Method::POST, path, "", body);
-        assert_eq!(shown(post("alerts", r#"[{"labels":{"a":"b"}}]"#).await), (200, String::new()));
+        assert_eq!(shown(&post("alerts", r#"[{"labels":{"a":"b"}}]"#).await), (200, String::new()));
         let created = "{\"silenceID\":\"00000000-0000-4000-8000-000000000009\"}\n";
-        assert_eq!(shown(post("silences", SILENCE).await), (200, created.into()));
+        assert_eq!(shown(&post("silences", SILENCE).await), (200, created.into()));
         let delete = |path| ask(Scripted::default(), Method::DELETE, path, "", "");
-        assert_eq!(shown(delete(ID).await), (200, String::new()));
-        assert_eq!(shown(delete(UNKNOWN).await), (404, String::new()));
+        assert_eq!(shown(&delete(ID).await), (200, String::new()));
+        assert_eq!(shown(&delete(UNKNOWN).await), (404, String::new()));
         assert_eq!(delete("silence/abc").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
 
@@ -254,16 +254,16 @@ mod tests {
     async fn what_the_router_refuses_is_said() {
         let broken = || Scripted { broken: true };
         let post = ask(broken(), Method::POST, "silences", "", SILENCE).await;
-        assert_eq!(shown(post), (507, "\"cannot store the silence: disk\"\n".into()));
+        assert_eq!(shown(&post), (507, "\"cannot store the silence: disk\"\n".into()));
         let post = ask(broken(), Method::POST, "alerts", "", "[]").await;
         assert_eq!(post.status, StatusCode::SERVICE_UNAVAILABLE);
         let read = ask(broken(), Method::GET, "alerts", "", "").await;
-        assert_eq!(shown(read), (503, "\"alert routing is not running\"\n".into()));
+        assert_eq!(shown(&read), (503, "\"alert routing is not running\"\n".into()));
     }
 
     #[test]
     fn v1_is_gone() {
-        let (status, body) = shown(gone());
+        let (status, body) = shown(&gone());
         assert!(status == 410 && body.starts_with("{\"status\":\"deprecated\""));
     }
 }

@@ -10,7 +10,7 @@ use super::age;
 use super::assets;
 use super::html::{Html, cut, is_web_link};
 use super::labels::{chips, matchers_of, silence_link};
-use super::selection::{Selection, Shown};
+use super::selection::{Selection, Shown, is_active};
 use super::severity::Severity;
 
 /// Alerts of a group on the overview.
@@ -27,8 +27,10 @@ pub(super) fn card(html: &mut Html, shown: &Shown<'_>, selection: &Selection, vi
     let (from, most) = if alone { (selection.from, MANY) } else { (0, FEW) };
     let id =
         format!("{:016x}", assets::hash(format!("{}{}", group.key, group.receiver).as_bytes()));
-    html.raw("<article id=\"g").text(&id).raw("\" class=\"group ").raw(shown.severity.class());
-    html.raw("\" aria-labelledby=\"h")
+    let quiet = !shown.alerts.iter().any(|alert| is_active(alert));
+    html.raw("<article id=\"g").text(&id).raw("\" class=\"group ");
+    html.raw(if quiet { "quiet" } else { shown.severity.class() })
+        .raw("\" aria-labelledby=\"h")
         .text(&id)
         .raw("\">\n<header><h3 id=\"h")
         .text(&id)

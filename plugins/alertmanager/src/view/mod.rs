@@ -66,73 +66,73 @@ fn asset(asset: &'static assets::Asset) -> Route {
 
 async fn overview(backend: Backend, request: Request) -> Response {
     draw(&backend, request, |view, request| {
-        Ok(overview::page(view, &Selection::from_query(&request.query)))
+        overview::page(view, &Selection::from_query(&request.query))
     })
     .await
 }
 
 async fn all_silences(backend: Backend, request: Request) -> Response {
-    draw(&backend, request, |view, _| Ok(silences::page(view))).await
+    draw(&backend, request, |view, _| silences::page(view)).await
 }
 
 async fn new_silence(backend: Backend, request: Request) -> Response {
-    draw(&backend, request, |view, request| Ok(Draft::from_query(&request.query).page(view, None)))
+    draw(&backend, request, |view, request| Draft::from_query(&request.query).page(view, None))
         .await
 }
 
 async fn one_silence(backend: Backend, request: Request) -> Response {
-    draw(&backend, request, |view, request| Ok(silences::one(view, known(view, request)?))).await
+    draw(&backend, request, |view, request| with_silence(view, request, silences::one)).await
 }
 
 async fn edit_silence(backend: Backend, request: Request) -> Response {
     draw(&backend, request, |view, request| {
-        Ok(Draft::of(known(view, request)?, view).page(view, None))
+        with_silence(view, request, |view, silence| Draft::of(silence, view).page(view, None))
     })
     .await
 }
 
-/// The silence that the path names.
-fn known<'a>(view: &'a View, request: &Request) -> Result<&'a Silence, (StatusCode, Page)> {
+/// A page of the silence that the path names.
+fn with_silence(
+    view: &View,
+    request: &Request,
+    page: impl FnOnce(&View, &Silence) -> Page,
+) -> Page {
     let id = request.captures.first().map_or("", String::as_str);
-    let found = view.silences.iter().find(|silence| silence.id == id);
-    found.map(|silence| &**silence).ok_or_else(|| {
-        (StatusCode::NOT_FOUND, trouble("No such silence", "It may have ended long ago."))
-    })
+    match view.silences.iter().find(|silence| silence.id == id) {
+        Some(silence) => page(view, silence),
+        None => trouble(StatusCode::NOT_FOUND, "No such silence", "It may have ended long ago."),
+    }
 }
 
 /// Answers with a page made of a snapshot.
 async fn draw(
     backend: &Backend,
     request: Request,
-    make: impl FnOnce(&View, &Request) -> Result<Page, (StatusCode, Page)> + Send + 'static,
+    make: impl FnOnce(&View, &Request) -> Page + Send + 'static,
 ) -> Response {
-    let drawn = backend.read(move |view| {
-        let (status, page) = match make(view, &request) {
-            Ok(page) => (StatusCode::OK, page),
-            Err(refused) => refused,
-        };
-        page.into_response(status, &request)
-    });
+    let drawn = backend.read(move |view| make(view, &request).into_response(&request));
     drawn.await.unwrap_or_else(|error| unavailable(&error))
 }
 
 fn unavailable(error: &ReadError) -> Response {
-    let page = trouble("vigie cannot answer", &error.to_string());
-    page.into_response(StatusCode::SERVICE_UNAVAILABLE, &Request::new(Method::GET, "/", ""))
+    let page = trouble(StatusCode::SERVICE_UNAVAILABLE, "vigie cannot answer", &error.to_string());
+    page.into_response(&Request::new(Method::GET, "/", ""))
 }
 
 async fn set_silence(backend: Backend, request: Request) -> Response {
     let form = match form(&request) {
         Ok(form) => form,
-        Err(refused) => return refused,
+        Err(refused) => return refused.page().into_response(&request),
     };
     let draft = Draft::from_query(&form);
     let view = match backend.router.view().await {
         Ok(view) => view,
         Err(error) => return unavailable(&error.into()),
     };
-    let refuse =
-        |status, error: String| draft.page(&view, Some(&error)).into_response(status, &request);
+    let refuse = |status, error: String| {
+        let page = Page { status, ..draft.page(&view, Some(&error)) };
+        page.into_response(&request)
+    };
     let posted = match draft.read(&view) {
         Ok(posted) => posted,
         Err(error) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, error),
@@ -145,13 +145,15 @@ async fn set_silence(backend: Backend, request: Request) -> Response {
 
 async fn expire_silence(backend: Backend, request: Request) -> Response {
     if let Err(refused) = form(&request) {
-        return refused;
+        return refused.page().into_response(&request);
     }
     let id = request.captures.first().map_or("", String::as_str);
     match backend.router.expire_silence(id).await {
         Ok(()) => see_other("/silences"),
-        Err(error) => trouble("The silence still stands", &error.to_string())
-            .into_response(status_of(&error), &request),
+        Err(error) => {
+            let status = status_of(&error);
+            trouble(status, "The silence still stands", &error.to_string()).into_response(&request)
+        }
     }
 }
 
@@ -164,21 +166,37 @@ const fn status_of(error: &SilenceError) -> StatusCode {
     }
 }
 
-/// The fields of a form that our own page sent.
-fn form(request: &Request) -> Result<Query, Response> {
-    let refuse =
-        |status, title, message| Err(trouble(title, message).into_response(status, request));
-    if !guard::is_same_origin(request) {
-        let message = "The form was sent from a page of another site.";
-        return refuse(StatusCode::FORBIDDEN, "Not from here", message);
+/// Why a form is not even read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    CrossSite,
+    NoForm,
+}
+
+impl Refused {
+    fn page(self) -> Page {
+        match self {
+            Refused::CrossSite => {
+                let message = "The form was sent from a page of another site.";
+                trouble(StatusCode::FORBIDDEN, "Not from here", message)
+            }
+            Refused::NoForm => {
+                let message = "A form is sent as application/x-www-form-urlencoded.";
+                trouble(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not a form", message)
+            }
+        }
     }
-    let content_type = request.header(&header::CONTENT_TYPE);
-    let is_form = content_type.split(';').next().is_some_and(|media_type| {
-        media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    });
+}
+
+/// The fields of a form that our own page sent.
+fn form(request: &Request) -> Result<Query, Refused> {
+    if !guard::is_same_origin(request) {
+        return Err(Refused::CrossSite);
+    }
+    let media_type = request.header(&header::CONTENT_TYPE).split(';').next().unwrap_or("").trim();
+    let is_form = media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded");
     if !is_form && !request.body.is_empty() {
-        let message = "A form is sent as application/x-www-form-urlencoded.";
-        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not a form", message);
+        return Err(Refused::NoForm);
     }
     Ok(Query::parse(&String::from_utf8_lossy(&request.body)))
 }
@@ -253,9 +271,10 @@ mod tests {
     fn forms_of_other_sites_are_refused() {
         let mut request = Request::new(Method::POST, "/silences", "");
         request.headers.insert(header::ORIGIN, HeaderValue::from_static("http://evil"));
-        assert_eq!(form(&request).unwrap_err().status, StatusCode::FORBIDDEN);
+        assert_eq!(form(&request), Err(Refused::CrossSite));
         let mut request = Request::new(Method::POST, "/silences", "");
         request.body = Bytes::from_static(b"{}");
-        assert_eq!(form(&request).unwrap_err().status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(form(&request), Err(Refused::NoForm));
+        assert_eq!(Refused::NoForm.page().status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 }

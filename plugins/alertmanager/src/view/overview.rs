@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use vigie_core::alert::{MatchOp, Matcher};
+use vigie_core::http::StatusCode;
 use vigie_core::route::{SilenceState, View};
 
 use super::card::{badge, card};
@@ -130,6 +131,7 @@ pub(super) fn page(view: &View, selection: &Selection) -> Page {
     groups(&mut main, view, selection);
     standing_silences(&mut main, view);
     Page {
+        status: StatusCode::OK,
         title: counts.title(),
         badge: counts.badge(),
         place: "/",
@@ -221,11 +223,11 @@ fn standing_silences(html: &mut Html, view: &View) {
 }
 
 /// A page that says what went wrong.
-pub(super) fn trouble(title: &str, message: &str) -> Page {
+pub(super) fn trouble(status: StatusCode, title: &str, message: &str) -> Page {
     let mut main = Html::default();
     main.raw("<h2>").text(title).raw("</h2>\n<p class=\"error\" role=\"alert\">");
     main.text(cut(message, 1_000)).raw("</p>\n<p><a href=\"/\">Back to the alerts</a></p>\n");
-    Page { title: title.to_owned(), main, ..Page::default() }
+    Page { status, title: title.to_owned(), main, ..Page::default() }
 }
 
 #[cfg(test)]

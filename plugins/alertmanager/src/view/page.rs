@@ -17,6 +17,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 /// A page before it is framed.
 #[derive(Default)]
 pub(super) struct Page {
+    /// The status it is answered with.
+    pub(super) status: StatusCode,
     /// The title; the program's name is added.
     pub(super) title: String,
     /// What the icon in the tab shows: the number of active alerts and the worst of them.
@@ -35,14 +37,14 @@ pub(super) struct Page {
 
 impl Page {
     /// The answer: 304 when the asker has it already.
-    pub(super) fn into_response(self, status: StatusCode, request: &Request) -> Response {
+    pub(super) fn into_response(self, request: &Request) -> Response {
         let body = self.frame();
         let tag = format!("\"{:016x}\"", assets::hash(body.as_str().as_bytes()));
-        if status == StatusCode::OK && request.header(&header::IF_NONE_MATCH) == tag {
+        if self.status == StatusCode::OK && request.header(&header::IF_NONE_MATCH) == tag {
             return secure(with_tag(Response::new(StatusCode::NOT_MODIFIED), &tag));
         }
         let html = body.as_str().to_owned();
-        let response = Response::new(status).with_body("text/html; charset=utf-8", html);
+        let response = Response::new(self.status).with_body("text/html; charset=utf-8", html);
         secure(with_tag(response, &tag))
     }
 
@@ -131,14 +133,14 @@ mod tests {
     #[test]
     fn what_did_not_change_is_not_sent_again() {
         let mut request = Request::new(Method::GET, "/", "");
-        let first = page().into_response(StatusCode::OK, &request);
+        let first = page().into_response(&request);
         assert!(String::from_utf8_lossy(&first.body).contains("<title>&lt;3&gt; \u{b7} vigie"));
         request.headers.insert(header::IF_NONE_MATCH, first.headers[header::ETAG].clone());
-        let again = page().into_response(StatusCode::OK, &request);
+        let again = page().into_response(&request);
         assert!(again.status == StatusCode::NOT_MODIFIED && again.body.is_empty());
         assert_eq!(again.headers[header::X_FRAME_OPTIONS], "DENY");
         let changed = Page { title: "4".into(), ..page() };
-        assert_eq!(changed.into_response(StatusCode::OK, &request).status, StatusCode::OK);
+        assert_eq!(changed.into_response(&request).status, StatusCode::OK);
     }
 
     #[test]

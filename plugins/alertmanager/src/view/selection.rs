@@ -121,7 +121,7 @@ impl Selection {
 
 impl Shown<'_> {
     /// Groups with something active first, then the worst, then the newest.
-    fn order(&self) -> (Option<(bool, Severity)>, Reverse<Option<Timestamp>>, &str) {
+    fn order(&self) -> impl Ord + '_ {
         let worst =
             self.alerts.iter().map(|a| (!is_active(a), Severity::of(&a.alert.labels))).min();
         let newest = self.alerts.iter().map(|alert| alert.alert.starts_at).max();
