@@ -13,6 +13,7 @@
 mod amtool;
 mod backend;
 mod clients;
+mod disk;
 mod http;
 mod inbox;
 mod process;
@@ -26,6 +27,7 @@ mod wait;
 pub use amtool::Amtool;
 pub use backend::Backend;
 pub use clients::Clients;
+pub use disk::Disk;
 pub use http::{Answer, HttpError, Query, get, post, request, send_raw};
 pub use inbox::{Arrival, Inbox};
 pub use process::{Proc, free_port, program, target_dir};

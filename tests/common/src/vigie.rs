@@ -12,6 +12,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::disk::Disk;
 use crate::http::{Answer, Query, get, post, request};
 use crate::process::{Proc, target_dir};
 use crate::wait::{SOON, wait_for};
@@ -21,6 +22,7 @@ use crate::wait::{SOON, wait_for};
 pub struct VigieBuilder {
     yaml: String,
     args: Vec<String>,
+    disk: Option<Disk>,
 }
 
 impl VigieBuilder {
@@ -38,13 +40,25 @@ impl VigieBuilder {
         self
     }
 
+    /// Keeps its state on a small disk of its own, which the test can fill or write-protect.
+    #[must_use]
+    pub fn disk(mut self, disk: Disk) -> Self {
+        self.disk = Some(disk);
+        self
+    }
+
     /// Starts it and waits until it is ready.
     #[must_use]
     pub fn start(self) -> Vigie {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("vigie.yml"), &self.yaml).unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
-        let process = spawn(dir.path(), &self.args, any, any);
+        let mut command = self.disk.map_or_else(
+            || Command::new(vigie_program()),
+            |disk| disk.command(&storage(dir.path()), &vigie_program()),
+        );
+        command.args(arguments(dir.path(), &self.args, any, any));
+        let process = Proc::start("vigie", &mut command);
         Vigie { process, web: any, alerting: any, args: self.args, dir }.ready()
     }
 }
@@ -139,7 +153,8 @@ impl Vigie {
     /// Starts it again with the same state on the same ports, after it was killed or has ended.
     #[must_use]
     pub fn again(mut self) -> Vigie {
-        self.process = spawn(self.dir.path(), &self.args, self.web, self.alerting);
+        let args = arguments(self.dir.path(), &self.args, self.web, self.alerting);
+        self.process = Proc::start("vigie", Command::new(vigie_program()).args(args));
         self.ready()
     }
 
@@ -181,16 +196,15 @@ pub fn run_vigie<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
     Command::new(vigie_program()).args(args).output().unwrap()
 }
 
-fn spawn(dir: &Path, args: &[String], web: SocketAddr, alerting: SocketAddr) -> Proc {
-    let mut command = Command::new(vigie_program());
-    command
-        .arg("serve")
-        .arg(format!("--web.listen-address={web}"))
-        .arg(format!("--alerting.listen-address={alerting}"))
-        .arg(format!("--storage.path={}", storage(dir).display()))
-        .arg(format!("--config.file={}", dir.join("vigie.yml").display()))
-        .args(args);
-    Proc::start("vigie", &mut command)
+fn arguments(dir: &Path, more: &[String], web: SocketAddr, alerting: SocketAddr) -> Vec<String> {
+    let own = [
+        "serve".to_owned(),
+        format!("--web.listen-address={web}"),
+        format!("--alerting.listen-address={alerting}"),
+        format!("--storage.path={}", storage(dir).display()),
+        format!("--config.file={}", dir.join("vigie.yml").display()),
+    ];
+    own.into_iter().chain(more.iter().cloned()).collect()
 }
 
 fn storage(dir: &Path) -> PathBuf {
