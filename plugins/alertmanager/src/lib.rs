@@ -15,8 +15,8 @@ use std::sync::Arc;
 use vigie_core::http::Route;
 use vigie_core::plugin::Plugin;
 
+pub use router::AlertRouter;
 use router::Backend;
-pub use router::Router;
 
 /// The plugin.
 pub static PLUGIN: Plugin = Plugin::new(
@@ -27,7 +27,7 @@ pub static PLUGIN: Plugin = Plugin::new(
 
 /// The API, the view and the health checks over a router, for the alerting port.
 #[must_use]
-pub fn routes(router: Arc<dyn Router>) -> Vec<Route> {
+pub fn routes(router: Arc<dyn AlertRouter>) -> Vec<Route> {
     let backend = Backend::new(router);
     let mut routes = api::routes(&backend);
     routes.extend(view::routes(&backend));

@@ -10,7 +10,7 @@ use vigie_core::alert::{AlertSink, BoxFuture, PostError};
 use vigie_core::route::{PostedSilence, SilenceError, View};
 
 /// A router, local or scripted by a test.
-pub trait Router: AlertSink {
+pub trait AlertRouter: AlertSink {
     /// All it knows.
     fn view(&self) -> BoxFuture<'_, Result<Arc<View>, PostError>>;
     /// Makes or changes a silence; returns its id.
@@ -22,7 +22,7 @@ pub trait Router: AlertSink {
 /// The router, and how many may read it at once. Clones share both.
 #[derive(Clone)]
 pub(crate) struct Backend {
-    pub(crate) router: Arc<dyn Router>,
+    pub(crate) router: Arc<dyn AlertRouter>,
     readers: Arc<Semaphore>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum ReadError {
 }
 
 impl Backend {
-    pub(crate) fn new(router: Arc<dyn Router>) -> Self {
+    pub(crate) fn new(router: Arc<dyn AlertRouter>) -> Self {
         Backend { router, readers: Arc::new(Semaphore::new(READERS)) }
     }
 

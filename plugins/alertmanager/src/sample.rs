@@ -11,7 +11,7 @@ use vigie_core::route::{
     AlertState, AlertView, GroupView, PostedSilence, Silence, SilenceError, View,
 };
 
-use crate::router::Router;
+use crate::router::AlertRouter;
 
 /// 2026-01-01T00:00:00Z, in seconds.
 const START: i64 = 1_767_225_600;
@@ -120,7 +120,7 @@ impl AlertSink for Scripted {
     }
 }
 
-impl Router for Scripted {
+impl AlertRouter for Scripted {
     fn view(&self) -> BoxFuture<'_, Result<Arc<View>, PostError>> {
         Box::pin(async { if self.broken { Err(PostError::Closed) } else { Ok(Arc::new(view())) } })
     }

@@ -53,3 +53,65 @@ pub(super) const fn hash(bytes: &[u8]) -> u64 {
     }
     hash
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// The colours of each `:root` block, the light ones first.
+    fn palettes() -> Vec<HashMap<&'static str, [f64; 3]>> {
+        let blocks = STYLE.content.split(":root {").skip(1);
+        blocks
+            .map(|block| block.split('}').next().unwrap().lines().filter_map(colour).collect())
+            .collect()
+    }
+
+    fn colour(line: &'static str) -> Option<(&'static str, [f64; 3])> {
+        let (name, value) = line.trim().strip_prefix("--")?.split_once(": #")?;
+        let part = |at: usize| u8::from_str_radix(&value[at..at + 2], 16).map(f64::from);
+        Some((name, [part(0).ok()?, part(2).ok()?, part(4).ok()?]))
+    }
+
+    /// WCAG 2.2, relative luminance.
+    fn luminance(colour: [f64; 3]) -> f64 {
+        let [red, green, blue] = colour.map(|part| {
+            let part = part / 255.0;
+            if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        });
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+
+    #[test]
+    fn text_can_be_read_in_both_palettes() {
+        let palettes = palettes();
+        assert_eq!(palettes.len(), 2);
+        let severities = ["critical", "error", "warning", "info", "other", "quiet"];
+        for palette in palettes {
+            let ratio = |a: &str, b: &str| {
+                let (a, b) = (luminance(palette[a]), luminance(palette[b]));
+                (a.max(b) + 0.05) / (a.min(b) + 0.05)
+            };
+            for ground in ["page", "card", "raised"] {
+                for text in ["text", "muted", "link"] {
+                    assert!(ratio(text, ground) >= 4.5, "{text} on {ground}");
+                }
+            }
+            for severity in severities {
+                assert!(ratio("on-badge", severity) >= 4.5, "on a badge: {severity}");
+                assert!(ratio(severity, "card") >= 4.5, "{severity} on a card");
+            }
+            assert!(ratio("on-badge", "link") >= 4.5 && ratio("critical", "page") >= 4.5);
+        }
+    }
+
+    #[test]
+    fn nothing_comes_from_elsewhere() {
+        for asset in [&STYLE, &SCRIPT] {
+            assert!(!asset.content.contains("http") && !asset.content.contains("innerHTML"));
+            assert!(asset.url().starts_with(asset.path()));
+        }
+        assert!(STYLE.content.len() + SCRIPT.content.len() < 24 << 10);
+    }
+}

@@ -22,49 +22,123 @@ const TEXT: usize = 1_000;
 
 /// Draws a group.
 pub(super) fn card(html: &mut Html, shown: &Shown<'_>, selection: &Selection, view: &View) {
-    let group = shown.group;
-    let alone = selection.group.is_some();
-    let (from, most) = if alone { (selection.from, MANY) } else { (0, FEW) };
-    let id =
-        format!("{:016x}", assets::hash(format!("{}{}", group.key, group.receiver).as_bytes()));
-    let quiet = !shown.alerts.iter().any(|alert| is_active(alert));
-    html.raw("<article id=\"g").text(&id).raw("\" class=\"group ");
-    html.raw(if quiet { "quiet" } else { shown.severity.class() })
-        .raw("\" aria-labelledby=\"h")
-        .text(&id)
-        .raw("\">\n<header><h3 id=\"h")
-        .text(&id)
-        .raw("\">");
-    badge(html, shown.severity, shown.alerts.first().map(|a| a.alert.labels.get("severity")));
-    html.raw(" <bdi>").text(cut(title(shown), 120)).raw("</bdi></h3>");
-    html.raw("<p class=\"meta\">");
-    meta(html, shown, view);
-    html.raw("</p>");
-    chips(html, group.labels.iter().filter(|(name, _)| *name != "alertname"), selection);
-    html.raw("</header>\n<ol class=\"alerts\">\n");
-    let shared = shared(shown);
-    let known =
-        |name: &str| matches!(name, "alertname" | "severity") || !group.labels.get(name).is_empty();
-    for alert in shown.alerts.iter().skip(from).take(most) {
-        item(html, alert, selection, view, |name| known(name) || !shared.get(name).is_empty());
+    Card { shown, selection, view, shared: shared(shown) }.draw(html);
+}
+
+/// What a card is drawn from.
+struct Card<'a> {
+    shown: &'a Shown<'a>,
+    selection: &'a Selection,
+    view: &'a View,
+    shared: LabelSet,
+}
+
+impl Card<'_> {
+    fn draw(&self, html: &mut Html) {
+        let Card { shown, selection, .. } = self;
+        let group = shown.group;
+        let name = format!("{}{}", group.key, group.receiver);
+        let id = format!("{:016x}", assets::hash(name.as_bytes()));
+        let quiet = !shown.alerts.iter().any(|alert| is_active(alert));
+        html.raw("<article class=\"group ");
+        html.raw(if quiet { "quiet" } else { shown.severity.class() });
+        html.raw("\" aria-labelledby=\"g").text(&id).raw("\">\n<header><h3 id=\"g").text(&id);
+        html.raw("\">");
+        let word = shown.alerts.first().map(|alert| alert.alert.labels.get("severity"));
+        badge(html, shown.severity, word);
+        html.raw(" <bdi>").text(cut(self.title(), 120)).raw("</bdi></h3>");
+        self.meta(html);
+        let labels = group.labels.iter().filter(|(name, _)| *name != "alertname");
+        chips(html, labels, selection);
+        html.raw("</header>\n<ol class=\"alerts\">\n");
+        let (from, most) = self.window();
+        for alert in shown.alerts.iter().skip(from).take(most) {
+            self.item(html, alert);
+        }
+        html.raw("</ol>\n<footer>");
+        chips(html, self.shared.iter().filter(|(name, _)| !self.is_in_header(name)), selection);
+        self.actions(html);
+        html.raw("</footer>\n</article>\n");
     }
-    html.raw("</ol>\n<footer>");
-    chips(html, shared.iter().filter(|(name, _)| !known(name)), selection);
-    html.raw("<p class=\"actions\">");
-    if shown.alerts.len() > from.saturating_add(most) {
-        let next = Selection {
-            group: Some(group.key.clone()),
-            from: if alone { from + most } else { 0 },
-            ..selection.clone()
-        };
-        html.raw("<a href=\"").text(next.url()).raw("\">");
-        html.text(shown.alerts.len() - from - most).raw(" more</a> ");
+
+    /// Alerts to skip and to show.
+    fn window(&self) -> (usize, usize) {
+        if self.selection.group.is_some() { (self.selection.from, MANY) } else { (0, FEW) }
     }
-    if !group.labels.is_empty() {
-        html.raw("<a href=\"").text(silence_link(&matchers_of(&group.labels)));
-        html.raw("\">Silence the group</a>");
+
+    /// What a group is called: the alert's name where all have one.
+    fn title(&self) -> &str {
+        let mut names = self.shown.alerts.iter().map(|alert| alert.alert.name());
+        let first = names.next().unwrap_or("");
+        if first.is_empty() || names.any(|name| name != first) { "Several alerts" } else { first }
     }
-    html.raw("</p></footer>\n</article>\n");
+
+    /// Who is told, and whether that succeeded.
+    fn meta(&self, html: &mut Html) {
+        let (group, alerts) = (self.shown.group, self.shown.alerts.len());
+        html.raw("<p class=\"meta\">").text(alerts);
+        html.raw(if alerts == 1 { " alert to <b>" } else { " alerts to <b>" });
+        html.text(cut(&group.receiver, 80)).raw("</b>, ");
+        if let Some(at) = group.notified_at {
+            html.raw("notified ");
+            age::since(html, at, self.view.now);
+            html.raw(" ago");
+        } else {
+            html.raw("not yet notified");
+        }
+        if let Some(failure) = &group.failure {
+            html.raw(", <strong class=\"failure\">last attempt failed: ").text(cut(failure, TEXT));
+            html.raw("</strong>");
+        }
+        html.raw("</p>");
+    }
+
+    fn is_in_header(&self, name: &str) -> bool {
+        matches!(name, "alertname" | "severity") || !self.shown.group.labels.get(name).is_empty()
+    }
+
+    fn item(&self, html: &mut Html, shown: &AlertView) {
+        let alert = &shown.alert;
+        let (class, icon, word) = state(shown);
+        html.raw("<li class=\"alert ").raw(class).raw("\"><p class=\"line\"><span class=\"state ");
+        html.raw(class).raw("\"><span aria-hidden=\"true\">").raw(icon).raw("</span> ").raw(word);
+        html.raw("</span> for ");
+        age::since(html, alert.starts_at, self.view.now);
+        let severity = Severity::of(&alert.labels);
+        if severity != self.shown.severity {
+            badge(html, severity, Some(alert.labels.get("severity")));
+        }
+        html.raw("<span class=\"actions\">");
+        if is_web_link(&alert.generator_url) {
+            html.raw("<a rel=\"noopener noreferrer\" href=\"").text(&alert.generator_url);
+            html.raw("\">Source</a> ");
+        }
+        html.raw("<a href=\"").text(silence_link(&matchers_of(&alert.labels)));
+        html.raw("\">Silence</a></span></p>");
+        annotations(html, alert);
+        held_back(html, shown, self.view);
+        let own = |name: &str| !self.is_in_header(name) && self.shared.get(name).is_empty();
+        chips(html, alert.labels.iter().filter(|(name, _)| own(name)), self.selection);
+        html.raw("</li>\n");
+    }
+
+    fn actions(&self, html: &mut Html) {
+        let (group, alerts) = (self.shown.group, self.shown.alerts.len());
+        let (from, most) = self.window();
+        html.raw("<p class=\"actions\">");
+        let end = from.saturating_add(most);
+        if alerts > end {
+            let from = if self.selection.group.is_some() { end } else { 0 };
+            let next = Selection { group: Some(group.key.clone()), from, ..self.selection.clone() };
+            html.raw("<a href=\"").text(next.url()).raw("\">").text(alerts - end);
+            html.raw(" more</a> ");
+        }
+        if !group.labels.is_empty() {
+            html.raw("<a href=\"").text(silence_link(&matchers_of(&group.labels)));
+            html.raw("\">Silence the group</a>");
+        }
+        html.raw("</p>");
+    }
 }
 
 /// The word of a severity with its shape and colour.
@@ -72,34 +146,6 @@ pub(super) fn badge(html: &mut Html, severity: Severity, word: Option<&str>) {
     let word = word.filter(|word| !word.is_empty()).unwrap_or("no severity");
     html.raw("<span class=\"badge ").raw(severity.class()).raw("\"><span aria-hidden=\"true\">");
     html.raw(severity.icon()).raw("</span> ").text(cut(word, 24)).raw("</span>");
-}
-
-/// What a group is called: the alert's name where all have one.
-fn title<'a>(shown: &Shown<'a>) -> &'a str {
-    let mut names = shown.alerts.iter().map(|alert| alert.alert.name());
-    let first = names.next().unwrap_or("");
-    if first.is_empty() || names.any(|name| name != first) { "Several alerts" } else { first }
-}
-
-fn meta(html: &mut Html, shown: &Shown<'_>, view: &View) {
-    let group = shown.group;
-    let plural = if shown.alerts.len() == 1 { " alert" } else { " alerts" };
-    html.text(shown.alerts.len()).raw(plural).raw(" to <b>").text(cut(&group.receiver, 80));
-    html.raw("</b>, ");
-    match group.notified_at {
-        Some(at) => {
-            html.raw("notified ");
-            age::since(html, at, view.now);
-            html.raw(" ago");
-        }
-        None => {
-            html.raw("not yet notified");
-        }
-    }
-    if let Some(failure) = &group.failure {
-        html.raw(", <strong class=\"failure\">last attempt failed: ").text(cut(failure, TEXT));
-        html.raw("</strong>");
-    }
 }
 
 /// Labels that all alerts of the card have; none when there is only one.
@@ -112,32 +158,6 @@ fn shared(shown: &Shown<'_>) -> LabelSet {
             .collect(),
         _ => LabelSet::default(),
     }
-}
-
-fn item(
-    html: &mut Html,
-    shown: &AlertView,
-    selection: &Selection,
-    view: &View,
-    hidden: impl Fn(&str) -> bool,
-) {
-    let alert = &shown.alert;
-    let (class, icon, word) = state(shown);
-    html.raw("<li class=\"alert ").raw(class).raw("\"><p class=\"line\"><span class=\"state ");
-    html.raw(class).raw("\"><span aria-hidden=\"true\">").raw(icon).raw("</span> ").raw(word);
-    html.raw("</span> for ");
-    age::since(html, alert.starts_at, view.now);
-    html.raw("<span class=\"actions\">");
-    if is_web_link(&alert.generator_url) {
-        html.raw("<a rel=\"noopener noreferrer\" href=\"").text(&alert.generator_url);
-        html.raw("\">Source</a> ");
-    }
-    html.raw("<a href=\"").text(silence_link(&matchers_of(&alert.labels)));
-    html.raw("\">Silence</a></span></p>");
-    annotations(html, alert);
-    held_back(html, shown, view);
-    chips(html, alert.labels.iter().filter(|(name, _)| !hidden(name)), selection);
-    html.raw("</li>\n");
 }
 
 /// Class, shape and word of a state.
