@@ -162,7 +162,7 @@ impl Vigie {
     fn ready(mut self) -> Vigie {
         self.web = self.process.line("the metrics address", |line| listening(line, "metrics"));
         self.alerting =
-            self.process.line("the alerting address", |line| listening(line, "alerting"));
+            self.process.line("the alerting address", |line| listening(line, "alerts"));
         for address in [self.web, self.alerting] {
             wait_for("/-/ready", SOON, || match get(address, "/-/ready") {
                 Ok(answer) if answer.status == 200 => Ok(()),
@@ -233,7 +233,7 @@ mod tests {
     fn the_address_is_read_from_the_log() {
         let line = "ts=1 level=info msg=listening address=127.0.0.1:81 for=metrics";
         assert_eq!(listening(line, "metrics"), Some("127.0.0.1:81".parse().unwrap()));
-        assert_eq!(listening(line, "alerting"), None);
+        assert_eq!(listening(line, "alerts"), None);
         assert_eq!(listening("nothing", "metrics"), None);
     }
 
