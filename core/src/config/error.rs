@@ -3,6 +3,7 @@
 //! All configuration ends here, so that every message reads the same: file, line, column, what is
 //! wrong, what was probably meant. It never quotes a value, which could be a secret.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where a node stands.
@@ -20,6 +21,12 @@ impl Place {
     /// A whole file.
     pub fn file(file: impl Into<Arc<str>>) -> Self {
         Place { file: file.into(), line: 0, column: 0 }
+    }
+
+    /// A path a user wrote here: a relative one starts at the folder of the file.
+    #[must_use]
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        Path::new(&*self.file).parent().unwrap_or(Path::new("")).join(path)
     }
 }
 

@@ -10,7 +10,9 @@ mod error;
 mod flags;
 mod nearest;
 mod node;
+mod read;
 mod secret;
+mod tls;
 mod yaml;
 
 pub use duration::{DurationError, PromDuration, format_duration, parse_duration};
@@ -18,5 +20,7 @@ pub use error::{ConfigError, Place};
 pub use flags::{FlagDef, FlagError, FlagKind, Flags};
 pub use nearest::nearest;
 pub use node::{Entry, Node, Value};
-pub use secret::Secret;
+pub(crate) use read::read_bounded;
+pub use secret::{Secret, SecretSource};
+pub use tls::{TlsConfig, TlsVersion};
 pub use yaml::{parse as parse_yaml, write as write_yaml};

@@ -22,7 +22,7 @@ use exec::{Output, Plain, Set};
 use lex::Pos;
 use parse::{Body, Node, Parsed};
 
-use crate::config::{ConfigError, Place};
+use crate::config::{ConfigError, Place, read_bounded};
 use crate::notify::Notification;
 
 /// The templates every set begins with, under Alertmanager's names.
@@ -148,14 +148,8 @@ fn read(text: &str) -> Result<Parsed, TemplateError> {
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|error| format!("cannot read: {error}"))?;
-    if !size.is_file() {
-        return Err("cannot read: not a regular file".into());
-    }
-    if size.len() > MAX_FILE {
-        return Err(format!("larger than {MAX_FILE} bytes"));
-    }
-    std::fs::read_to_string(path).map_err(|error| format!("cannot read: {error}"))
+    let bytes = read_bounded(path, MAX_FILE)?;
+    String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
 }
 
 /// A `{{template "name"}}`, and the named template it stands in.
