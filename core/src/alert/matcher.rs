@@ -3,6 +3,8 @@
 //! Routes, silences, inhibition, the API's filters and the view share one grammar, Alertmanager's,
 //! and one limit on what a regular expression may cost. It must not know what is being matched.
 
+use std::fmt::Write;
+
 use regex::Regex;
 
 use super::LabelSet;
@@ -173,10 +175,19 @@ impl Ord for Matcher {
     }
 }
 
-/// `name="value"`, the value quoted as Go's `%q` does.
+/// `name="value"`, with Alertmanager's escapes of a matcher: `\\`, `\"` and `\n`.
 impl std::fmt::Display for Matcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}{}", self.name, self.op.as_str(), quote(&self.value))
+        write!(f, "{}{}\"", self.name, self.op.as_str())?;
+        for c in self.value.chars() {
+            match c {
+                '\\' => f.write_str("\\\\")?,
+                '"' => f.write_str("\\\"")?,
+                '\n' => f.write_str("\\n")?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_str("\"")
     }
 }
 
@@ -275,7 +286,7 @@ fn unquote(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// Quotes as Go's `strconv.Quote`: route keys and group keys must be equal to the byte.
+/// Quotes as Go's `strconv.Quote`, as group labels are: group keys must be equal to the byte.
 pub(crate) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

@@ -98,13 +98,24 @@ pub struct Setup<'a> {
     pub storage: Storage,
     /// Where alerts are posted.
     pub alerts: Arc<dyn AlertSink>,
+    /// The local router, where alerts are routed at all: for what shows and silences.
+    #[cfg(feature = "runtime")]
+    pub router: Option<crate::route::RouterHandle>,
 }
 
 impl<'a> Setup<'a> {
     /// A setup in memory and without a router; the fields are public to change.
     pub fn new(config: &'a Node, flags: Arc<Flags>, alerts: Arc<dyn AlertSink>) -> Self {
         let paths = Paths::from_flags(&flags);
-        Setup { config, flags, paths, storage: Storage::memory(), alerts }
+        Setup {
+            config,
+            flags,
+            paths,
+            storage: Storage::memory(),
+            alerts,
+            #[cfg(feature = "runtime")]
+            router: None,
+        }
     }
 
     /// A top-level section of `vigie.yml`; nothing when it is not there.
