@@ -12,6 +12,7 @@
 
 mod amtool;
 mod backend;
+mod cdylib;
 mod clients;
 mod disk;
 mod http;
@@ -26,6 +27,7 @@ mod wait;
 
 pub use amtool::Amtool;
 pub use backend::Backend;
+pub use cdylib::cdylib;
 pub use clients::Clients;
 pub use disk::Disk;
 pub use http::{Answer, HttpError, Query, get, post, request, send_raw};

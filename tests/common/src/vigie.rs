@@ -161,8 +161,7 @@ impl Vigie {
     /// Learns the addresses and waits until both ports answer.
     fn ready(mut self) -> Vigie {
         self.web = self.process.line("the metrics address", |line| listening(line, "metrics"));
-        self.alerting =
-            self.process.line("the alerting address", |line| listening(line, "alerts"));
+        self.alerting = self.process.line("the alerting address", |line| listening(line, "alerts"));
         for address in [self.web, self.alerting] {
             wait_for("/-/ready", SOON, || match get(address, "/-/ready") {
                 Ok(answer) if answer.status == 200 => Ok(()),
