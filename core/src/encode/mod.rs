@@ -4,6 +4,7 @@
 //! know collectors, sockets or clocks.
 
 mod assemble;
+mod exposition;
 mod gzip;
 mod negotiate;
 mod number;
@@ -11,8 +12,9 @@ mod parse;
 mod text;
 
 pub use assemble::{Conflict, assemble};
+pub use exposition::{ExposedFamily, Exposition};
 pub use gzip::gzip;
 pub use negotiate::{Format, accepts_gzip};
 pub use number::write_f64;
-pub use parse::{ExposedFamily, Exposition, ParseError};
+pub use parse::ParseError;
 pub use text::TextSink;

@@ -1,53 +1,13 @@
-//! Reading the text format 0.0.4, to show again what others have exposed.
+//! Reading the text format 0.0.4, as strictly as Prometheus' own libraries in Go.
 //!
-//! The families keep their names, types and order, and their parts are put together again, so that
-//! any sink can take them. It must not know where the text came from.
+//! What they refuse is refused, so that a file or page is judged alike by all programs of the
+//! field. It must not know where the text came from.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::metric::{
-    Desc, HistogramView, Kind, MetricSink, Sample, SummaryView, Value, is_label_name,
-    is_metric_name,
-};
-
-/// A whole page of metrics.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Exposition {
-    /// In the order they first occur.
-    pub families: Vec<ExposedFamily>,
-}
-
-/// One family of a page.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ExposedFamily {
-    /// Metric name.
-    pub name: String,
-    /// Help text, unescaped; `None` without a `# HELP` line.
-    pub help: Option<String>,
-    /// Type; untyped without a `# TYPE` line.
-    pub kind: Kind,
-    metrics: Vec<Metric>,
-}
-
-type Labels = Vec<(String, String)>;
-
-#[derive(Clone, Debug, PartialEq)]
-struct Metric {
-    labels: Labels,
-    timestamp_ms: Option<i64>,
-    value: Exposed,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Exposed {
-    Number(f64),
-    /// Buckets of a histogram or quantiles of a summary, with the sum and count of all.
-    Parts {
-        points: Vec<(f64, f64)>,
-        sum: f64,
-        count: f64,
-    },
-}
+use super::exposition::{Exposed, ExposedFamily, Exposition, Metric, identity};
+use crate::metric::{Kind, is_label_name, is_metric_name};
 
 /// A line that is not of the format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,102 +20,72 @@ pub struct ParseError {
 }
 
 impl Exposition {
-    /// Reads a page (Prometheus exposition format 0.0.4).
+    /// Reads a page (Prometheus exposition format 0.0.4). Only comments may hold bytes that are not
+    /// UTF-8; they are replaced.
     ///
     /// # Errors
     /// For the first line that is not of the format; the last line needs its end as well, so that a
     /// page cut short is noticed.
-    pub fn parse(text: &str) -> Result<Exposition, ParseError> {
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Exposition, ParseError> {
         let mut reader = Reader::default();
-        for (at, line) in text.split_inclusive('\n').enumerate() {
+        for (at, line) in text.as_ref().split_inclusive(|&byte| byte == b'\n').enumerate() {
             let fail = |what| ParseError { line: at + 1, what };
-            let line = line.strip_suffix('\n').ok_or_else(|| fail("the line has no end"))?;
+            let line = line.strip_suffix(b"\n").ok_or_else(|| fail("the line has no end"))?;
             reader.line(line).map_err(fail)?;
         }
-        Ok(reader.page)
-    }
-
-    /// Pushes every family whose name `keep` likes.
-    pub fn emit(&self, keep: impl Fn(&str) -> bool, sink: &mut dyn MetricSink) {
-        for family in self.families.iter().filter(|family| keep(&family.name)) {
-            family.emit(sink);
-        }
+        Ok(reader.finish())
     }
 }
 
-impl ExposedFamily {
-    fn emit(&self, sink: &mut dyn MetricSink) {
-        if self.metrics.is_empty() {
-            return;
-        }
-        let help = self.help.as_deref().unwrap_or_default();
-        sink.family(&Desc { name: &self.name, help, kind: self.kind });
-        for metric in &self.metrics {
-            let labels: Vec<_> = metric.labels.iter().map(|(k, v)| (&**k, &**v)).collect();
-            let push = |value: Value<'_>, sink: &mut dyn MetricSink| {
-                sink.sample(&Sample::new(&labels, value).at(metric.timestamp_ms));
-            };
-            match &metric.value {
-                Exposed::Number(value) => push(number(*value), sink),
-                Exposed::Parts { points, sum, count } if self.kind == Kind::Histogram => {
-                    let mut buckets: Vec<_> =
-                        points.iter().map(|&(le, n)| (le, n as u64)).collect();
-                    buckets.retain(|(bound, _)| bound.is_finite());
-                    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-                    let view = HistogramView { buckets: &buckets, sum: *sum, count: *count as u64 };
-                    push(Value::Histogram(&view), sink);
-                }
-                Exposed::Parts { points, sum, count } => {
-                    let view = SummaryView { quantiles: points, sum: *sum, count: *count as u64 };
-                    push(Value::Summary(&view), sink);
-                }
-            }
-        }
-    }
-}
-
-/// Whole numbers stay whole as far as a float tells them apart.
-fn number(value: f64) -> Value<'static> {
-    let whole = (0.0..9_007_199_254_740_992.0).contains(&value) && value.fract() == 0.0;
-    if whole && value.is_sign_positive() { Value::U64(value as u64) } else { Value::F64(value) }
-}
+const BLANK: [char; 2] = [' ', '\t'];
 
 #[derive(Default)]
 struct Reader {
-    page: Exposition,
+    families: Vec<ExposedFamily>,
+    /// Whether the type of the family at the same place is fixed.
+    typed: Vec<bool>,
     index: HashMap<String, usize>,
+    /// Histograms and summaries by family and identity: their lines need not stand together.
+    parts: HashMap<(usize, Vec<(String, String)>), usize>,
 }
 
 impl Reader {
-    fn line(&mut self, line: &str) -> Result<(), &'static str> {
-        let line = line.trim_matches([' ', '\t', '\r']);
-        match line.strip_prefix('#') {
-            Some(comment) => self.comment(comment.trim_start_matches([' ', '\t'])),
-            None if line.is_empty() => Ok(()),
-            None => self.sample(line),
+    fn line(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        let line = String::from_utf8_lossy(line);
+        let text = line.trim_start_matches(BLANK);
+        match text.strip_prefix('#') {
+            Some(comment) => self.comment(comment.trim_start_matches(BLANK)),
+            None if matches!(line, Cow::Owned(_)) => Err("expected UTF-8"),
+            None if text.is_empty() => Ok(()),
+            None => self.sample(text),
         }
     }
 
+    /// A comment that is cut off before its text says nothing.
     fn comment(&mut self, comment: &str) -> Result<(), &'static str> {
         let (word, rest) = split_word(comment);
+        if !matches!(word, "HELP" | "TYPE") || rest.is_empty() {
+            return Ok(());
+        }
         let (name, rest) = split_word(rest);
-        match word {
-            "HELP" | "TYPE" if !is_metric_name(name) => Err("expected a metric name"),
-            "HELP" => {
-                let help = unescape(rest, false)?;
-                self.family(name).help = Some(help);
+        if !is_metric_name(name) {
+            return Err("expected a metric name");
+        }
+        let at = self.family(name);
+        match (word, self.families.get_mut(at), self.typed.get_mut(at)) {
+            _ if rest.is_empty() => Ok(()),
+            ("HELP", Some(family), _) if family.help.is_none() => {
+                family.help = Some(unescape(rest, false)?);
                 Ok(())
             }
-            "TYPE" => {
-                let kind = Kind::parse(rest.trim_end()).ok_or("expected a metric type")?;
-                let family = self.family(name);
-                if !family.metrics.is_empty() {
-                    return Err("the type comes after the family's samples");
-                }
-                family.kind = kind;
+            ("TYPE", Some(family), Some(typed)) if !*typed => {
+                let word = rest.to_ascii_lowercase();
+                family.kind = Kind::parse(&word).ok_or("expected a metric type")?;
+                *typed = true;
                 Ok(())
             }
-            _ => Ok(()),
+            ("HELP", ..) => Err("a second help text of the family"),
+            _ => Err("the type comes twice or after the family's samples"),
         }
     }
 
@@ -165,35 +95,31 @@ impl Reader {
         if !is_metric_name(name) {
             return Err("expected a metric name");
         }
-        let rest = rest.trim_start_matches([' ', '\t']);
+        let rest = rest.trim_start_matches(BLANK);
         let (mut labels, rest) = match rest.strip_prefix('{') {
             Some(rest) => parse_labels(rest)?,
             None => (Vec::new(), rest),
         };
-        let mut words = rest.split([' ', '\t']).filter(|word| !word.is_empty());
-        let value = words.next().and_then(parse_float).ok_or("expected a number")?;
-        let timestamp_ms = match words.next() {
-            Some(word) => Some(word.parse().map_err(|_| "expected a timestamp in milliseconds")?),
-            None => None,
-        };
-        if words.next().is_some() {
-            return Err("expected the end of the line");
-        }
+        let (value, timestamp_ms) = parse_value(rest.trim_start_matches(BLANK))?;
         let (at, part) = self.place(name, &mut labels)?;
-        let Some(family) = self.page.families.get_mut(at) else { return Ok(()) };
-        let Some(part) = part else {
-            let value = Exposed::Number(value);
-            family.metrics.push(Metric { labels, timestamp_ms, value });
-            return Ok(());
-        };
-        let Exposed::Parts { points, sum, count } = &mut family.parts(labels, timestamp_ms).value
-        else {
-            return Ok(());
-        };
-        match part {
-            Part::Point(bound) => points.push((bound, value)),
-            Part::Sum => *sum = value,
-            Part::Count => *count = value,
+        let metric = self.metric(at, labels, part.is_some());
+        let Some(metric) = metric else { return Ok(()) };
+        metric.timestamp_ms = timestamp_ms.or(metric.timestamp_ms);
+        match (&mut metric.value, part) {
+            (Exposed::Histogram { buckets, .. }, Some(Part::Point(bound))) => {
+                buckets.push((bound, value as u64));
+            }
+            (Exposed::Summary { quantiles, .. }, Some(Part::Point(quantile))) => {
+                quantiles.push((quantile, value));
+            }
+            (Exposed::Histogram { sum, .. } | Exposed::Summary { sum, .. }, Some(Part::Sum)) => {
+                *sum = value;
+            }
+            (
+                Exposed::Histogram { count, .. } | Exposed::Summary { count, .. },
+                Some(Part::Count),
+            ) => *count = value as u64,
+            (other, _) => *other = Exposed::Number(value),
         }
         Ok(())
     }
@@ -205,64 +131,90 @@ impl Reader {
         name: &str,
         labels: &mut Labels,
     ) -> Result<(usize, Option<Part>), &'static str> {
-        let known = |name: &str, kind| {
-            let at = *self.index.get(name)?;
-            self.page.families.get(at).is_some_and(|family| family.kind == kind).then_some(at)
-        };
-        let base = |suffix, kind| known(name.strip_suffix(suffix)?, kind);
-        if let Some(at) = base("_bucket", Kind::Histogram) {
-            return Ok((at, Some(Part::Point(take_bound(labels, "le")?))));
+        let kind = |at: usize| self.families.get(at).map(|family| family.kind);
+        if let Some(&at) = self.index.get(name) {
+            return match kind(at) {
+                Some(Kind::Summary) => Ok((at, Some(Part::Point(take_bound(labels, "quantile")?)))),
+                Some(Kind::Histogram) => Err("a histogram has only buckets, a sum and a count"),
+                _ => Ok((at, None)),
+            };
         }
-        if let Some(at) = known(name, Kind::Summary) {
-            return Ok((at, Some(Part::Point(take_bound(labels, "quantile")?))));
-        }
-        for kind in [Kind::Histogram, Kind::Summary] {
-            for (suffix, part) in [("_sum", Part::Sum), ("_count", Part::Count)] {
-                if let Some(at) = base(suffix, kind) {
-                    return Ok((at, Some(part)));
-                }
+        let base =
+            |suffix| name.strip_suffix(suffix).and_then(|base| self.index.get(base).copied());
+        for (suffix, part) in [("_sum", Part::Sum), ("_count", Part::Count)] {
+            let parted = |at: &usize| matches!(kind(*at), Some(Kind::Histogram | Kind::Summary));
+            if let Some(at) = base(suffix).filter(parted) {
+                return Ok((at, Some(part)));
             }
         }
-        if known(name, Kind::Histogram).is_some() {
-            return Err("a histogram has only buckets, a sum and a count");
+        if let Some(at) = base("_bucket").filter(|&at| kind(at) == Some(Kind::Histogram)) {
+            return Ok((at, Some(Part::Point(take_bound(labels, "le")?))));
         }
-        self.family(name);
-        Ok((self.index.get(name).copied().unwrap_or_default(), None))
+        Ok((self.family(name), None))
     }
 
-    fn family(&mut self, name: &str) -> &mut ExposedFamily {
-        let next = self.page.families.len();
-        let at = *self.index.entry(name.to_owned()).or_insert(next);
-        if at == next {
-            self.page.families.push(ExposedFamily {
-                name: name.to_owned(),
-                help: None,
-                kind: Kind::Untyped,
-                metrics: Vec::new(),
-            });
+    /// A new metric, or the one that further lines of a histogram or summary belong to.
+    fn metric(&mut self, at: usize, labels: Labels, parted: bool) -> Option<&mut Metric> {
+        *self.typed.get_mut(at)? = true;
+        let family = self.families.get_mut(at)?;
+        let next = family.metrics.len();
+        let mut place = next;
+        if parted {
+            let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+            let key = identity(&labels).into_iter().map(owned).collect();
+            place = *self.parts.entry((at, key)).or_insert(next);
         }
-        &mut self.page.families[at]
+        if place == next {
+            let value = match family.kind {
+                Kind::Histogram => Exposed::Histogram { buckets: Vec::new(), sum: 0.0, count: 0 },
+                Kind::Summary => Exposed::Summary { quantiles: Vec::new(), sum: 0.0, count: 0 },
+                _ => Exposed::Number(0.0),
+            };
+            family.metrics.push(Metric { labels, timestamp_ms: None, value });
+        }
+        family.metrics.get_mut(place)
+    }
+
+    /// The place of a family, made when it is new.
+    fn family(&mut self, name: &str) -> usize {
+        if let Some(&at) = self.index.get(name) {
+            return at;
+        }
+        let at = self.families.len();
+        self.index.insert(name.to_owned(), at);
+        self.typed.push(false);
+        self.families.push(ExposedFamily {
+            name: name.to_owned(),
+            help: None,
+            kind: Kind::Untyped,
+            metrics: Vec::new(),
+        });
+        at
+    }
+
+    /// Buckets in order; families that were only announced are left out.
+    fn finish(mut self) -> Exposition {
+        self.families.retain(|family| !family.metrics.is_empty());
+        for metric in self.families.iter_mut().flat_map(|family| &mut family.metrics) {
+            if let Exposed::Histogram { buckets, count, .. } = &mut metric.value {
+                // A histogram without a count still has that of its last bucket.
+                *count = buckets.iter().fold(*count, |most, &(_, number)| most.max(number));
+                buckets.retain(|(bound, _)| bound.is_finite());
+                buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+                buckets.dedup_by_key(|bucket| bucket.0);
+            }
+        }
+        Exposition { families: self.families }
     }
 }
+
+type Labels = Vec<(String, String)>;
 
 enum Part {
     /// A bucket's bound or a quantile.
     Point(f64),
     Sum,
     Count,
-}
-
-impl ExposedFamily {
-    /// The histogram or summary with these labels; its lines stand together, so it is the last
-    /// one, or a new one.
-    fn parts(&mut self, labels: Labels, timestamp_ms: Option<i64>) -> &mut Metric {
-        if self.metrics.last().is_none_or(|last| last.labels != labels) {
-            let value = Exposed::Parts { points: Vec::new(), sum: 0.0, count: 0.0 };
-            self.metrics.push(Metric { labels, timestamp_ms, value });
-        }
-        let last = self.metrics.len() - 1;
-        &mut self.metrics[last]
-    }
 }
 
 fn take_bound(labels: &mut Labels, name: &str) -> Result<f64, &'static str> {
@@ -272,31 +224,48 @@ fn take_bound(labels: &mut Labels, name: &str) -> Result<f64, &'static str> {
 }
 
 fn split_word(text: &str) -> (&str, &str) {
-    let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
-    (word, rest.trim_start_matches([' ', '\t']))
+    let (word, rest) = text.split_once(BLANK).unwrap_or((text, ""));
+    (word, rest.trim_start_matches(BLANK))
+}
+
+/// A value and, where one follows, a timestamp; a blank at the end of the line announces one.
+fn parse_value(text: &str) -> Result<(f64, Option<i64>), &'static str> {
+    let (value, timestamp) = match text.split_once(BLANK) {
+        Some((value, rest)) => (value, Some(rest.trim_start_matches(BLANK))),
+        None => (text, None),
+    };
+    let value = parse_float(value).ok_or("expected a number")?;
+    let Some(timestamp) = timestamp else { return Ok((value, None)) };
+    if timestamp.contains(BLANK) {
+        return Err("expected the end of the line");
+    }
+    match timestamp.parse() {
+        Ok(milliseconds) => Ok((value, Some(milliseconds))),
+        Err(_) => Err("expected a timestamp in milliseconds"),
+    }
 }
 
 /// Labels up to the closing brace, which may follow a comma; and what comes after it.
 fn parse_labels(mut text: &str) -> Result<(Labels, &str), &'static str> {
     let mut labels: Labels = Vec::new();
     loop {
-        text = text.trim_start_matches([' ', '\t']);
+        text = text.trim_start_matches(BLANK);
         if let Some(rest) = text.strip_prefix('}') {
             return Ok((labels, rest));
         }
         let (name, rest) = text.split_once('=').ok_or("expected '=' after a label name")?;
-        let name = name.trim_end_matches([' ', '\t']);
-        if !is_label_name(name) {
+        let name = name.trim_end_matches(BLANK);
+        if !is_label_name(name) || name == "__name__" {
             return Err("expected a label name");
         }
-        let rest = rest.trim_start_matches([' ', '\t']);
+        let rest = rest.trim_start_matches(BLANK);
         let rest = rest.strip_prefix('"').ok_or("expected a label value in quotes")?;
         let end = closing_quote(rest).ok_or("a label value has no end")?;
         if labels.iter().any(|(known, _)| known == name) {
             return Err("a label occurs twice");
         }
         labels.push((name.to_owned(), unescape(&rest[..end], true)?));
-        text = rest[end + 1..].trim_start_matches([' ', '\t']);
+        text = rest[end + 1..].trim_start_matches(BLANK);
         match text.strip_prefix(',') {
             Some(rest) => text = rest,
             None if text.starts_with('}') => {}
@@ -333,15 +302,18 @@ fn unescape(text: &str, quotes: bool) -> Result<String, &'static str> {
     Ok(plain)
 }
 
-/// As Go reads them: `+Inf`, `NaN`, `1e3`.
+/// As Go reads them: `+Inf`, `NaN`, `1e3`; what is too large for a float is not infinity.
 fn parse_float(text: &str) -> Option<f64> {
-    text.parse().ok()
+    let value: f64 = text.parse().ok()?;
+    let is_word = |c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E');
+    (value.is_finite() || text.contains(is_word)).then_some(value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::encode::{Format, TextSink};
+    use crate::metric::{Desc, MetricSink, Sample};
     use proptest::prelude::*;
 
     const PAGE: &str = r#"# HELP a_total All of it\nand \\ more.
@@ -375,7 +347,7 @@ z -1
     fn a_page_is_shown_again_as_it_was() {
         assert_eq!(again(PAGE), PAGE);
         assert_eq!(
-            again("# a comment\n\n x{ a = \"b\" , } 1\r\n"),
+            again("# a comment\n\n x{ a = \"b\" , } 1\n"),
             "# HELP x \n# TYPE x untyped\nx{a=\"b\"} 1\n"
         );
     }
@@ -403,7 +375,15 @@ z -1
             ("a 1 2 3\n", "line 1: expected the end of the line"),
             ("a 1 x\n", "line 1: expected a timestamp in milliseconds"),
             ("# TYPE a gadget\n", "line 1: expected a metric type"),
-            ("a 1\n# TYPE a gauge\n", "line 2: the type comes after the family's samples"),
+            ("# HELP 9 x\n", "line 1: expected a metric name"),
+            ("# HELP a \\x\n", "line 1: an unknown escape"),
+            ("# HELP a x\n# HELP a x\n", "line 2: a second help text of the family"),
+            ("a 1\n# TYPE a gauge\n", "line 2: the type comes twice or after the family's samples"),
+            ("a 1\r\n", "line 1: expected a number"),
+            ("a 1e400\n", "line 1: expected a number"),
+            ("a 0x10\n", "line 1: expected a number"),
+            ("a 1 \n", "line 1: expected a timestamp in milliseconds"),
+            ("a{__name__=\"b\"} 1\n", "line 1: expected a label name"),
             ("# TYPE a histogram\na_bucket 1\n", "line 2: expected a label le or quantile"),
             (
                 "# TYPE a histogram\na 1\n",
@@ -414,10 +394,38 @@ z -1
         }
     }
 
+    #[test]
+    fn the_lines_of_a_histogram_need_not_stand_together() {
+        let page = "# TYPE h histogram\nh_bucket{a=\"1\",le=\"+Inf\"} 4\nh_bucket{a=\"1\",le=\"2\"} 3\n\
+            h_count{a=\"2\"} 5\nh_sum{a=\"1\"} 7\nh_count 9\n";
+        let text = again(page);
+        assert!(text.contains(
+            "h_bucket{a=\"1\",le=\"2\"} 3\nh_bucket{a=\"1\",le=\"+Inf\"} 4\nh_sum{a=\"1\"} 7\n"
+        ));
+        assert_eq!(text.matches("h_count").count(), 3, "{text}");
+    }
+
+    #[test]
+    fn only_comments_may_hold_other_bytes() {
+        let page = Exposition::parse(b"# HELP a \xff\n# \xff\na 1\n").unwrap();
+        assert_eq!(page.families[0].help.as_deref(), Some("\u{fffd}"));
+        let error = Exposition::parse(b"a{b=\"\xff\"} 1\n").unwrap_err();
+        assert_eq!(error.to_string(), "line 1: expected UTF-8");
+    }
+
+    #[test]
+    fn identities_know_neither_order_nor_empty_labels() {
+        let page = Exposition::parse("a{y=\"1\",x=\"2\",z=\"\"} 1\na 2 3\n").unwrap();
+        let family = &page.families[0];
+        let identities: Vec<_> = family.identities().collect();
+        assert_eq!(identities, [vec![("x", "2"), ("y", "1")], vec![]]);
+        assert!(family.has_timestamps());
+    }
+
     proptest! {
         #[test]
-        fn any_text_is_an_answer(text in "(?s).*") {
-            let _ = Exposition::parse(&text);
+        fn any_bytes_are_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Exposition::parse(&bytes);
         }
 
         #[test]

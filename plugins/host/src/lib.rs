@@ -5,6 +5,7 @@ mod cpuinfo;
 pub mod diskstats;
 pub mod filesystem;
 mod filter;
+mod glob;
 pub mod loadavg;
 pub mod meminfo;
 mod mountinfo;
@@ -13,6 +14,7 @@ mod parse;
 mod rtnetlink;
 pub mod stat;
 mod statfs;
+pub mod textfile;
 pub mod time;
 mod udev;
 pub mod uname;
@@ -34,6 +36,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &meminfo::DEF,
     &netdev::DEF,
     &stat::DEF,
+    &textfile::DEF,
     &time::DEF,
     &uname::DEF,
 ];

@@ -360,6 +360,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::with_files())]
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             survives(&DEF, "proc/1/net/dev", &bytes);

@@ -121,3 +121,8 @@ pub(crate) fn survives(def: &CollectorDef, path: &str, bytes: &[u8]) {
     drop(scrape(&mut *collector));
     drop(scrape(&mut *collector));
 }
+
+/// For property tests that write files: fewer cases than usual.
+pub(crate) fn with_files() -> proptest::test_runner::Config {
+    proptest::test_runner::Config::with_cases(48)
+}
