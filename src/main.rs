@@ -1,2 +1,7 @@
-//! The bundled binary.
-fn main() {}
+//! The bundled binary: parse, run, exit code.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

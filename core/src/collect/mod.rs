@@ -8,6 +8,8 @@ mod def;
 #[cfg(feature = "runtime")]
 mod lane;
 mod paths;
+#[cfg(feature = "runtime")]
+mod process;
 mod read;
 #[cfg(feature = "runtime")]
 mod registry;

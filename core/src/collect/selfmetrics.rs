@@ -6,6 +6,7 @@
 use prometheus::{IntCounterVec, Opts, Registry as Prometheus};
 
 use super::lane::Outcome;
+use super::process;
 use super::registry::Registry;
 use crate::bridge;
 use crate::encode::{Conflict, TextSink};
@@ -55,6 +56,7 @@ impl SelfMetrics {
 
     pub(super) fn write(&self, sink: &mut TextSink) {
         BUILD_INFO.emit(sink, [env!("CARGO_PKG_VERSION")], true);
+        process::write(sink);
         bridge::write_families(&self.registry.gather(), sink);
     }
 }
