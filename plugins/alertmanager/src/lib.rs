@@ -12,6 +12,7 @@ mod view;
 
 use std::sync::Arc;
 
+use vigie_core::clock::SharedClock;
 use vigie_core::http::Route;
 use vigie_core::plugin::Plugin;
 
@@ -27,8 +28,8 @@ pub static PLUGIN: Plugin = Plugin::new(
 
 /// The API, the view and the health checks over a router, for the alerting port.
 #[must_use]
-pub fn routes(router: Arc<dyn AlertRouter>) -> Vec<Route> {
-    let backend = Backend::new(router);
+pub fn routes(router: Arc<dyn AlertRouter>, clock: SharedClock) -> Vec<Route> {
+    let backend = Backend::new(router, clock);
     let mut routes = api::routes(&backend);
     routes.extend(view::routes(&backend));
     routes.extend(compat::routes());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use vigie_core::alert::{AlertSink, BoxFuture, PostError};
+use vigie_core::clock::{SharedClock, Timestamp};
 use vigie_core::route::{PostedSilence, SilenceError, View};
 
 /// A router, local or scripted by a test.
@@ -23,6 +24,7 @@ pub trait AlertRouter: AlertSink {
 #[derive(Clone)]
 pub(crate) struct Backend {
     pub(crate) router: Arc<dyn AlertRouter>,
+    pub(crate) clock: SharedClock,
     readers: Arc<Semaphore>,
 }
 
@@ -44,20 +46,21 @@ pub(crate) enum ReadError {
 }
 
 impl Backend {
-    pub(crate) fn new(router: Arc<dyn AlertRouter>) -> Self {
-        Backend { router, readers: Arc::new(Semaphore::new(READERS)) }
+    pub(crate) fn new(router: Arc<dyn AlertRouter>, clock: SharedClock) -> Self {
+        Backend { router, clock, readers: Arc::new(Semaphore::new(READERS)) }
     }
 
     /// Makes something of a snapshot.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        make: impl FnOnce(&View) -> T + Send + 'static,
+        make: impl FnOnce(&View, Timestamp) -> T + Send + 'static,
     ) -> Result<T, ReadError> {
         let reader = Arc::clone(&self.readers).try_acquire_owned().map_err(|_| ReadError::Busy)?;
         let view = self.router.view().await?;
+        let now = self.clock.now();
         let made = tokio::task::spawn_blocking(move || {
             let _reader = reader;
-            make(&view)
+            make(&view, now)
         });
         made.await.map_err(|error| {
             tracing::error!(%error, "cannot answer a request");
@@ -69,16 +72,18 @@ impl Backend {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vigie_core::clock::SystemClock;
+
     use crate::sample::Scripted;
 
     #[tokio::test]
     async fn few_read_at_once() {
-        let backend = Backend::new(Arc::new(Scripted::default()));
+        let backend = Backend::new(Arc::new(Scripted::default()), Arc::new(SystemClock));
         let held: Vec<_> = (0..READERS).map(|_| backend.readers.try_acquire().unwrap()).collect();
-        assert!(matches!(backend.read(|_| ()).await, Err(ReadError::Busy)));
+        assert!(matches!(backend.read(|_, _| ()).await, Err(ReadError::Busy)));
         drop(held);
-        assert_eq!(backend.read(|view| view.alerts.len()).await.unwrap(), 2);
-        assert!(matches!(backend.read(|_| panic!("ours")).await, Err(ReadError::Failed)));
+        assert_eq!(backend.read(|view, _| view.alerts.len()).await.unwrap(), 2);
+        assert!(matches!(backend.read(|_, _| panic!("ours")).await, Err(ReadError::Failed)));
         assert_eq!(backend.readers.available_permits(), READERS);
     }
 }

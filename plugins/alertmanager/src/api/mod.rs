@@ -121,7 +121,7 @@ async fn answer(backend: Backend, request: &Request) -> Result<Response, ApiErro
         }
         (_, resource) => {
             let query = request.query.clone();
-            backend.read(move |view| render(view, &resource, &query)).await?
+            backend.read(move |view, _| render(view, &resource, &query)).await?
         }
     }
 }
@@ -174,6 +174,7 @@ fn gone() -> Response {
 mod tests {
     use std::sync::Arc;
 
+    use vigie_core::clock::SystemClock;
     use vigie_core::http::HeaderValue;
 
     use super::*;
@@ -190,7 +191,7 @@ mod tests {
         request.captures.push(path.into());
         request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request.body = Bytes::copy_from_slice(body.as_bytes());
-        handle(Backend::new(Arc::new(router)), request).await
+        handle(Backend::new(Arc::new(router), Arc::new(SystemClock)), request).await
     }
 
     async fn get(path: &str) -> (u16, String) {

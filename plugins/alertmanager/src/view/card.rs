@@ -4,12 +4,13 @@
 //! and labels; labels that all share stand once, at the end. It must not know where the card lies.
 
 use vigie_core::alert::{Alert, LabelSet, Matchers};
-use vigie_core::route::{AlertState, AlertView, View};
+use vigie_core::route::{AlertState, AlertView};
 
 use super::age;
 use super::assets;
 use super::html::{Html, cut, is_web_link};
 use super::labels::{chips, matchers_of, silence_link};
+use super::look::Look;
 use super::selection::{Selection, Shown, is_active};
 use super::severity::Severity;
 
@@ -21,7 +22,7 @@ const MANY: usize = 100;
 const TEXT: usize = 1_000;
 
 /// Draws a group.
-pub(super) fn card(html: &mut Html, shown: &Shown<'_>, selection: &Selection, view: &View) {
+pub(super) fn card(html: &mut Html, shown: &Shown<'_>, selection: &Selection, view: &Look<'_>) {
     Card { shown, selection, view, shared: shared(shown) }.draw(html);
 }
 
@@ -29,7 +30,7 @@ pub(super) fn card(html: &mut Html, shown: &Shown<'_>, selection: &Selection, vi
 struct Card<'a> {
     shown: &'a Shown<'a>,
     selection: &'a Selection,
-    view: &'a View,
+    view: &'a Look<'a>,
     shared: LabelSet,
 }
 
@@ -201,7 +202,7 @@ fn annotations(html: &mut Html, alert: &Alert) {
 }
 
 /// Why an alert is not notified.
-fn held_back(html: &mut Html, alert: &AlertView, view: &View) {
+fn held_back(html: &mut Html, alert: &AlertView, view: &Look<'_>) {
     for id in alert.silenced_by.iter().take(FEW) {
         html.raw("<p class=\"why\">Silenced by <a href=\"/silence/").text(id).raw("\">");
         match view.silences.iter().find(|silence| silence.id == *id) {
@@ -248,6 +249,7 @@ pub(super) fn filter_link(matchers: &Matchers) -> String {
 mod tests {
     use proptest::prelude::*;
     use vigie_core::http::Query;
+    use vigie_core::route::View;
 
     use super::*;
     use crate::sample;
@@ -256,7 +258,7 @@ mod tests {
         let selection = Selection::from_query(&Query::parse(query));
         let mut html = Html::default();
         for shown in selection.groups(view) {
-            card(&mut html, &shown, &selection, view);
+            card(&mut html, &shown, &selection, &Look::new(view, view.now));
         }
         html.as_str().to_owned()
     }

@@ -7,9 +7,10 @@ use vigie_core::alert::{LabelSet, Matchers};
 use vigie_core::clock;
 use vigie_core::config::parse_duration;
 use vigie_core::http::Query;
-use vigie_core::route::{PostedSilence, Silence, SilenceState, View};
+use vigie_core::route::{PostedSilence, Silence, SilenceState};
 
 use super::html::Html;
+use super::look::Look;
 use super::overview::Counts;
 use super::page::Page;
 use super::selection::Selection;
@@ -55,7 +56,7 @@ impl Draft {
     }
 
     /// From a silence that is known; one that is over is made again.
-    pub(super) fn of(silence: &Silence, view: &View) -> Self {
+    pub(super) fn of(silence: &Silence, view: &Look<'_>) -> Self {
         let matchers: Vec<String> = silence.matchers.0.iter().map(ToString::to_string).collect();
         let is_over = silence.state(view.now) == SilenceState::Expired;
         Draft {
@@ -72,7 +73,7 @@ impl Draft {
     ///
     /// # Errors
     /// With one sentence for the person who typed.
-    pub(super) fn read(&self, view: &View) -> Result<PostedSilence, String> {
+    pub(super) fn read(&self, view: &Look<'_>) -> Result<PostedSilence, String> {
         let matchers = self.matchers()?;
         if matchers.0.is_empty() {
             return Err("Say which alerts: at least one matcher is needed.".into());
@@ -113,7 +114,7 @@ impl Draft {
     }
 
     /// The page of the form; `error` says why the draft was refused.
-    pub(super) fn page(&self, view: &View, error: Option<&str>) -> Page {
+    pub(super) fn page(&self, view: &Look<'_>, error: Option<&str>) -> Page {
         let counts = Counts::of(view);
         let title = if self.id.is_empty() { "New silence" } else { "Change the silence" };
         let mut main = Html::default();
@@ -200,6 +201,7 @@ mod tests {
     #[test]
     fn a_new_silence_begins_now() {
         let view = sample::view();
+        let view = Look::new(&view, view.now);
         let posted = draft(&format!("{WHO}filter=a=b%0Ac=~%22d|e%22")).read(&view).unwrap();
         assert_eq!(posted.matchers.to_string(), r#"{a="b",c=~"d|e"}"#);
         assert_eq!((posted.starts_at, posted.ends_at), (view.now, at(60 + 7_200)));
@@ -211,6 +213,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_a_sentence() {
         let view = sample::view();
+        let view = Look::new(&view, view.now);
         for (form, part) in [
             ("", "at least one matcher"),
             ("filter=a=b", "who you are"),
@@ -226,6 +229,7 @@ mod tests {
     #[test]
     fn changing_keeps_the_start() {
         let view = sample::view();
+        let view = Look::new(&view, view.now);
         let known = Draft::of(&view.silences[0], &view);
         let kept = known.read(&view).unwrap();
         assert_eq!((kept.starts_at, kept.ends_at), (at(0), at(3_600)));
@@ -239,6 +243,7 @@ mod tests {
     #[test]
     fn a_refused_draft_is_kept_and_escaped() {
         let view = sample::view();
+        let view = Look::new(&view, view.now);
         let draft = draft("filter=cluster%3D%22x%22&comment=%22%3E%3Cscript%3E&other=%3Cb%3E");
         let main = draft.page(&view, Some("<no>")).main;
         let shown = main.as_str();

@@ -10,6 +10,7 @@ mod form;
 mod guard;
 mod html;
 mod labels;
+mod look;
 mod overview;
 mod page;
 mod selection;
@@ -22,9 +23,10 @@ use std::future::Future;
 use vigie_core::http::{
     HeaderValue, Listener, Method, Query, Request, Response, Route, StatusCode, header,
 };
-use vigie_core::route::{Silence, SilenceError, View};
+use vigie_core::route::{Silence, SilenceError};
 
 use self::form::Draft;
+use self::look::Look;
 use self::overview::trouble;
 use self::page::{Page, secure};
 use self::selection::Selection;
@@ -93,9 +95,9 @@ async fn edit_silence(backend: Backend, request: Request) -> Response {
 
 /// A page of the silence that the path names.
 fn with_silence(
-    view: &View,
+    view: &Look<'_>,
     request: &Request,
-    page: impl FnOnce(&View, &Silence) -> Page,
+    page: impl FnOnce(&Look<'_>, &Silence) -> Page,
 ) -> Page {
     let id = request.captures.first().map_or("", String::as_str);
     match view.silences.iter().find(|silence| silence.id == id) {
@@ -108,9 +110,10 @@ fn with_silence(
 async fn draw(
     backend: &Backend,
     request: Request,
-    make: impl FnOnce(&View, &Request) -> Page + Send + 'static,
+    make: impl FnOnce(&Look<'_>, &Request) -> Page + Send + 'static,
 ) -> Response {
-    let drawn = backend.read(move |view| make(view, &request).into_response(&request));
+    let drawn = backend
+        .read(move |view, now| make(&Look::new(view, now), &request).into_response(&request));
     drawn.await.unwrap_or_else(|error| unavailable(&error))
 }
 
@@ -129,11 +132,12 @@ async fn set_silence(backend: Backend, request: Request) -> Response {
         Ok(view) => view,
         Err(error) => return unavailable(&error.into()),
     };
+    let look = Look::new(&view, backend.clock.now());
     let refuse = |status, error: String| {
-        let page = Page { status, ..draft.page(&view, Some(&error)) };
+        let page = Page { status, ..draft.page(&look, Some(&error)) };
         page.into_response(&request)
     };
-    let posted = match draft.read(&view) {
+    let posted = match draft.read(&look) {
         Ok(posted) => posted,
         Err(error) => return refuse(StatusCode::UNPROCESSABLE_ENTITY, error),
     };
@@ -213,6 +217,7 @@ fn see_other(path: &str) -> Response {
 mod tests {
     use std::sync::Arc;
 
+    use vigie_core::clock::SystemClock;
     use vigie_core::http::Bytes;
 
     use super::*;
@@ -222,7 +227,7 @@ mod tests {
     const FORM: &str = "filter=a%3D%22b%22&duration=2h&created_by=me&comment=why";
 
     async fn ask(broken: bool, method: Method, path: &str, body: &'static str) -> Response {
-        let backend = Backend::new(Arc::new(Scripted { broken }));
+        let backend = Backend::new(Arc::new(Scripted { broken }), Arc::new(SystemClock));
         let mut request = Request::new(method.clone(), path, "");
         request.body = Bytes::from_static(body.as_bytes());
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");

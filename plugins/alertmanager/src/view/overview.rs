@@ -11,6 +11,7 @@ use vigie_core::route::{SilenceState, View};
 
 use super::card::{badge, card};
 use super::html::{Html, cut};
+use super::look::Look;
 use super::page::Page;
 use super::selection::{Selection, is_active};
 use super::severity::Severity;
@@ -124,7 +125,7 @@ fn toggle(
 }
 
 /// The page.
-pub(super) fn page(view: &View, selection: &Selection) -> Page {
+pub(super) fn page(view: &Look<'_>, selection: &Selection) -> Page {
     let counts = Counts::of(view);
     let (mut toolbar, mut main) = (Html::default(), Html::default());
     filter_box(&mut toolbar, selection);
@@ -171,7 +172,7 @@ fn filter_box(html: &mut Html, selection: &Selection) {
     }
 }
 
-fn groups(html: &mut Html, view: &View, selection: &Selection) {
+fn groups(html: &mut Html, view: &Look<'_>, selection: &Selection) {
     let groups = selection.groups(view);
     let alerts: usize = groups.iter().map(|shown| shown.alerts.len()).sum();
     html.raw("<section id=\"groups\" aria-labelledby=\"groups-title\">\n");
@@ -203,7 +204,7 @@ fn groups(html: &mut Html, view: &View, selection: &Selection) {
     html.raw("</section>\n");
 }
 
-fn standing_silences(html: &mut Html, view: &View) {
+fn standing_silences(html: &mut Html, view: &Look<'_>) {
     let standing: Vec<_> = silences::in_order(view)
         .into_iter()
         .filter(|silence| silence.state(view.now) != SilenceState::Expired)
@@ -238,7 +239,7 @@ mod tests {
     use crate::sample;
 
     fn drawn(view: &View, query: &str) -> Page {
-        page(view, &Selection::from_query(&Query::parse(query)))
+        page(&Look::new(view, view.now), &Selection::from_query(&Query::parse(query)))
     }
 
     #[test]

@@ -10,6 +10,7 @@ use vigie_core::route::{AlertView, Silence, SilenceState, View};
 use super::age;
 use super::card::filter_link;
 use super::html::{Html, cut};
+use super::look::Look;
 use super::overview::Counts;
 use super::page::Page;
 use super::selection::Selection;
@@ -28,7 +29,7 @@ pub(super) fn in_order(view: &View) -> Vec<&Silence> {
 }
 
 /// The page of all silences.
-pub(super) fn page(view: &View) -> Page {
+pub(super) fn page(view: &Look<'_>) -> Page {
     let counts = Counts::of(view);
     let silences = in_order(view);
     let mut main = Html::default();
@@ -48,7 +49,7 @@ pub(super) fn page(view: &View) -> Page {
 }
 
 /// The page of one silence.
-pub(super) fn one(view: &View, silence: &Silence) -> Page {
+pub(super) fn one(view: &Look<'_>, silence: &Silence) -> Page {
     let counts = Counts::of(view);
     let mut main = Html::default();
     main.raw("<h2>Silence</h2>\n");
@@ -69,7 +70,7 @@ pub(super) fn one(view: &View, silence: &Silence) -> Page {
 pub(super) fn list<'a>(
     html: &mut Html,
     silences: impl IntoIterator<Item = &'a Silence>,
-    view: &View,
+    view: &Look<'_>,
 ) {
     html.raw("<ul class=\"silences\">\n");
     for silence in silences {
@@ -78,7 +79,7 @@ pub(super) fn list<'a>(
     html.raw("</ul>\n");
 }
 
-fn entry(html: &mut Html, silence: &Silence, view: &View) {
+fn entry(html: &mut Html, silence: &Silence, view: &Look<'_>) {
     let state = silence.state(view.now);
     let (class, icon) = match state {
         SilenceState::Active => ("active", "\u{25cc}"),
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn standing_ones_can_be_ended() {
         let view = sample::view();
-        let page = page(&view);
+        let page = page(&Look::new(&view, view.now));
         let main = page.main.as_str();
         assert!(main.contains("<h2>3 silences</h2>"));
         assert_eq!(main.matches("Expire now").count(), 2);
