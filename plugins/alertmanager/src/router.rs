@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use vigie_core::alert::{AlertSink, BoxFuture, PostError};
 use vigie_core::clock::{SharedClock, Timestamp};
-use vigie_core::route::{PostedSilence, SilenceError, View};
+use vigie_core::route::{PostedSilence, RouterHandle, SilenceError, View};
 
 /// A router, local or scripted by a test.
 pub trait AlertRouter: AlertSink {
@@ -18,6 +18,20 @@ pub trait AlertRouter: AlertSink {
     fn set_silence(&self, silence: PostedSilence) -> BoxFuture<'_, Result<String, SilenceError>>;
     /// Ends a silence.
     fn expire_silence<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), SilenceError>>;
+}
+
+impl AlertRouter for RouterHandle {
+    fn view(&self) -> BoxFuture<'_, Result<Arc<View>, PostError>> {
+        Box::pin(self.view())
+    }
+
+    fn set_silence(&self, silence: PostedSilence) -> BoxFuture<'_, Result<String, SilenceError>> {
+        Box::pin(self.set_silence(silence))
+    }
+
+    fn expire_silence<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), SilenceError>> {
+        Box::pin(self.expire_silence(id))
+    }
 }
 
 /// The router, and how many may read it at once. Clones share both.

@@ -53,7 +53,7 @@ impl ApiError {
             ApiError::Schema(code, message) => {
                 let status = StatusCode::from_u16(code).ok().filter(|s| s.as_u16() < 600);
                 let status = status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
-                super::json(status, &Schema { code, message: cut(&message) })
+                Response::json(status, &Schema { code, message: cut(&message) })
             }
             ApiError::Empty(status) => Response::new(status),
         }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn both_shapes_are_alertmanagers() {
         assert_eq!(shown(ApiError::bad_request("a \"b\"")), (400, "\"a \\\"b\\\"\"\n".into()));
-        let required = "{\"code\":602,\"message\":\"0.labels in body is required\"}\n";
+        let required = "{\"code\":602,\"message\":\"0.labels in body is required\"}";
         assert_eq!(shown(ApiError::required("0.labels")), (422, required.into()));
         assert_eq!(shown(ApiError::Schema(415, "x".into())).0, 415);
         assert_eq!(shown(ApiError::Empty(StatusCode::NOT_FOUND)), (404, String::new()));

@@ -112,7 +112,9 @@ async fn answer(backend: Backend, request: &Request) -> Result<Response, ApiErro
             Ok(Response::new(StatusCode::OK))
         }
         ("POST", _) => {
-            let silence_id = backend.router.set_silence(silences::read(request)?).await?;
+            let silence = silences::read(request, backend.clock.now())?;
+            let made = backend.router.set_silence(silence).await;
+            let silence_id = made.map_err(silences::not_made)?;
             Ok(json(StatusCode::OK, &silences::Created { silence_id }))
         }
         ("DELETE", Resource::Silence(id)) => {
@@ -217,7 +219,7 @@ mod tests {
             );
         }
         assert_eq!(get(UNKNOWN).await, (404, String::new()));
-        let unknown = "{\"code\":404,\"message\":\"path /api/v2/nope was not found\"}\n";
+        let unknown = "{\"code\":404,\"message\":\"path /api/v2/nope was not found\"}";
         assert_eq!(get("nope").await, (404, unknown.into()));
         assert_eq!(get("silence/abc").await.0, 422);
         assert_eq!(get("silence/").await.0, 404);
@@ -228,7 +230,7 @@ mod tests {
         let put = ask(Scripted::default(), Method::PUT, "alerts", "", "").await;
         assert_eq!(put.headers[header::ALLOW], "GET,POST");
         let message =
-            "{\"code\":405,\"message\":\"method PUT is not allowed, but [GET,POST] are\"}\n";
+            "{\"code\":405,\"message\":\"method PUT is not allowed, but [GET,POST] are\"}";
         assert_eq!(shown(&put), (405, message.into()));
         for (method, path) in
             [(Method::HEAD, "alerts"), (Method::POST, "status"), (Method::OPTIONS, "silences")]

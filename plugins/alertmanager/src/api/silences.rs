@@ -76,8 +76,16 @@ pub(super) fn not_expired(error: SilenceError) -> ApiError {
     }
 }
 
+/// Why the router made no silence of what was posted.
+pub(super) fn not_made(error: SilenceError) -> ApiError {
+    match error {
+        SilenceError::Invalid(why) => ApiError::bad_request(format!("silence invalid: {why}")),
+        other => other.into(),
+    }
+}
+
 /// `POST /silences`: what the body posts, not yet checked by the router.
-pub(super) fn read(request: &Request) -> Result<PostedSilence, ApiError> {
+pub(super) fn read(request: &Request, now: Timestamp) -> Result<PostedSilence, ApiError> {
     let posted: Option<PostableSilence> = super::body::read(request, "silence")?;
     let missing = |name: &str| ApiError::required(name);
     let posted = posted.ok_or_else(|| missing("comment"))?;
@@ -91,9 +99,13 @@ pub(super) fn read(request: &Request) -> Result<PostedSilence, ApiError> {
     }
     let matchers = matchers.into_iter().enumerate().map(matcher).collect::<Result<_, _>>()?;
     let starts_at = posted.starts_at.and_then(|time| time.0).ok_or_else(|| missing("startsAt"))?;
-    if ends_at < starts_at {
-        let message = "Failed to create silence: start time must be before end time";
-        return Err(ApiError::bad_request(message));
+    let impossible = if ends_at <= starts_at {
+        Some("start time must be before end time")
+    } else {
+        (ends_at < now).then_some("end time can't be in the past")
+    };
+    if let Some(why) = impossible {
+        return Err(ApiError::bad_request(format!("Failed to create silence: {why}")));
     }
     Ok(PostedSilence {
         id: posted.id.unwrap_or_default(),
@@ -128,7 +140,7 @@ mod tests {
         let mut request = Request::new(Method::POST, "/api/v2/silences", "");
         request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request.body = Bytes::copy_from_slice(body.as_bytes());
-        read(&request)
+        read(&request, sample::at(0))
     }
 
     fn with_matchers(matchers: &str) -> Result<PostedSilence, ApiError> {
