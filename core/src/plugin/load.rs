@@ -117,7 +117,7 @@ impl LoadedPlugin {
             (OK, Some(parts)) => Arc::new(parts),
             (FAILED, _) => {
                 let refusal: Result<Refusal, _> = serde_json::from_str(&text);
-                return Err(refusal.map_or_else(|_| broken(text), ConfigError::from));
+                return Err(refusal.map_or_else(|_| broken(text), Refusal::into_error));
             }
             (PANICKED, _) => return Err(broken(format!("it panicked: {text}"))),
             _ => return Err(broken("an answer that cannot be".into())),
@@ -452,7 +452,7 @@ impl Collector for Remote {
                 receiver.checked.complaint().map_or(Ok(()), |what| Err(CollectError::Other(what)))
             }
             FAILED => Err(match serde_json::from_str::<Failure>(&text) {
-                Ok(failure) => failure.into(),
+                Ok(failure) => failure.into_error(),
                 Err(_) => CollectError::Other(text),
             }),
             // The lane treats it as the panic it is, and builds the collector anew.

@@ -292,9 +292,10 @@ impl From<ConfigError> for Refusal {
     }
 }
 
-impl From<Refusal> for ConfigError {
-    fn from(refusal: Refusal) -> Self {
-        let Refusal { file, line, column, what } = refusal;
+// No `From`: a second one into a type this common would end inference of `?` elsewhere.
+impl Refusal {
+    pub(super) fn into_error(self) -> ConfigError {
+        let Refusal { file, line, column, what } = self;
         ConfigError::new(Place { file: file.into(), line, column }, what)
     }
 }
@@ -322,9 +323,9 @@ impl From<CollectError> for Failure {
     }
 }
 
-impl From<Failure> for CollectError {
-    fn from(failure: Failure) -> Self {
-        match failure {
+impl Failure {
+    pub(super) fn into_error(self) -> CollectError {
+        match self {
             Failure::NoData(what) => CollectError::no_data(what),
             Failure::Read { path, os, text } => {
                 let source =
@@ -342,15 +343,15 @@ mod tests {
     use super::*;
     use crate::config::parse_yaml;
 
-    fn crossed<T: Serialize + serde::de::DeserializeOwned>(value: T) -> T {
-        serde_json::from_str(&serde_json::to_string(&value).unwrap()).unwrap()
+    fn crossed<T: Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+        serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
     }
 
     #[test]
     fn a_configuration_keeps_its_places() {
         let text = "a: 1\nb: [x, \"2\", ~]\nc:\n  d: 010\n";
         let node = parse_yaml("vigie.yml", text).unwrap();
-        let tree = crossed(Tree::from(&node));
+        let tree = crossed(&Tree::from(&node));
         assert_eq!(tree.into_node(&"vigie.yml".into()), node);
     }
 
@@ -365,7 +366,7 @@ mod tests {
             .timeout(Duration::from_millis(1500))
             .flags(FLAGS)
             .families(FAMILIES);
-        let back = crossed(Described::from(&info)).leak().unwrap();
+        let back = crossed(&Described::from(&info)).leak().unwrap();
         assert_eq!(format!("{back:?}"), format!("{info:?}"));
     }
 
@@ -377,7 +378,7 @@ mod tests {
             [read, parse, CollectError::no_data("nothing"), CollectError::Other("o".into())]
         {
             let (text, kind) = (error.to_string(), error.kind());
-            let back = CollectError::from(crossed(Failure::from(error)));
+            let back = crossed(&Failure::from(error)).into_error();
             assert_eq!((back.to_string(), back.kind()), (text, kind));
         }
     }
