@@ -17,6 +17,7 @@
 //!
 //! This crate is the only place that names plugins: [`BUNDLED`] lists them, one line each.
 
+mod builder;
 mod catalogue;
 mod error;
 mod pages;
@@ -26,11 +27,12 @@ mod vigie;
 
 pub use vigie_core as core;
 
+pub use builder::Builder;
 pub use catalogue::{Catalogue, FLAGS};
 pub use error::Error;
 pub use routing::check_alertmanager_file;
 pub use settings::{Given, Settings, load as read_config, plugin_files_of as plugin_files};
-pub use vigie::{Builder, Vigie};
+pub use vigie::Vigie;
 
 use vigie_core::plugin::Plugin;
 

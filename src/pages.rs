@@ -132,10 +132,16 @@ pub(crate) fn landing(telemetry_path: &str, alerting_port: Option<u16>) -> Route
 }
 
 /// `POST /-/reload`, answered as Alertmanager does.
-pub(crate) fn reload(listener: Listener, vigie: Vigie) -> Route {
+pub(crate) fn reload<F>(listener: Listener, vigie: F) -> Route
+where
+    F: Fn() -> Option<Vigie> + Send + Sync + 'static,
+{
     Route::new(listener, Method::POST, "/-/reload", move |_| {
-        let vigie = vigie.clone();
+        let vigie = vigie();
         async move {
+            let Some(vigie) = vigie else {
+                return Response::text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+            };
             match vigie.reload().await {
                 Ok(()) => Response::text(StatusCode::OK, ""),
                 Err(error) => {

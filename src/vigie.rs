@@ -1,276 +1,24 @@
-//! One running vigie: built from plugins, settings and what an embedding program adds.
+//! One running vigie: scrapes, routes, services, the router.
 //!
-//! The binary's `serve` and a service that links the library go through the same builder, so both
-//! are the same program. It must not know listeners, signals or the command line.
+//! It holds what the builder made and exchanges all of it at a reload, or nothing. It must not
+//! know listeners, signals or the command line.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as TurnMutex, Semaphore, watch};
 use tokio::task::JoinSet;
-use vigie_core::alert::{AlertSink, BoxFuture, PostError, PostedAlert};
-use vigie_core::clock::{SharedClock, SystemClock};
-use vigie_core::collect::{Bound, CollectorInfo, Filter, Registry, Scraper};
-use vigie_core::config::{ConfigError, Node, parse_yaml};
+use vigie_core::alert::AlertSink;
+use vigie_core::clock::SharedClock;
+use vigie_core::collect::{Filter, Scraper};
 use vigie_core::encode::Format;
-use vigie_core::http::{Found, Listener, Request, Response, Route, Routes, StatusCode};
-use vigie_core::notify::NotifierDef;
-use vigie_core::plugin::{Parts, Plugin, Service, ServiceContext, Setup};
-use vigie_core::route::{Router, RouterHandle};
-use vigie_core::storage::Storage;
+use vigie_core::http::{Found, Listener, Method, Request, Response, Route, Routes, StatusCode};
+use vigie_core::plugin::ServiceContext;
+use vigie_core::route::RouterHandle;
 
-use crate::catalogue::{Catalogue, is_on};
-use crate::settings::{self, Given, Settings};
-use crate::{BUNDLED, Error, pages, routing};
-
-/// Builds a [`Vigie`].
-#[derive(Default)]
-pub struct Builder {
-    catalogue: Catalogue,
-    given: Given,
-    config: Source,
-    collectors: Vec<Arc<Bound>>,
-    notifiers: Vec<&'static NotifierDef>,
-    storage: Storage,
-    alerting: bool,
-    single: bool,
-}
-
-/// Where `vigie.yml` comes from; a file is read again at a reload.
-#[derive(Clone, Debug)]
-enum Source {
-    Text(String),
-    File(PathBuf),
-}
-
-impl Default for Source {
-    fn default() -> Self {
-        Source::Text(String::new())
-    }
-}
-
-impl Source {
-    fn read(&self) -> Result<Node, ConfigError> {
-        match self {
-            Source::Text(text) => parse_yaml("<inline>", text),
-            Source::File(path) => settings::load(path),
-        }
-    }
-}
-
-impl Builder {
-    /// Adds every plugin of this build.
-    #[must_use]
-    pub fn bundled(self) -> Self {
-        BUNDLED.iter().fold(self, |builder, plugin| builder.plugin(plugin))
-    }
-
-    /// Adds a linked plugin.
-    #[must_use]
-    pub fn plugin(mut self, plugin: &'static Plugin) -> Self {
-        self.catalogue.add(plugin);
-        self
-    }
-
-    /// Adds plugins found elsewhere, such as those the command line has loaded already.
-    #[must_use]
-    pub fn catalogue(mut self, catalogue: Catalogue) -> Self {
-        self.catalogue = catalogue;
-        self
-    }
-
-    /// Adds a collector of the embedding program.
-    #[must_use]
-    pub fn collector(mut self, collector: Bound) -> Self {
-        self.collectors.push(Arc::new(collector));
-        self
-    }
-
-    /// Adds a kind of notifier of the embedding program.
-    #[must_use]
-    pub fn notifier(mut self, notifier: &'static NotifierDef) -> Self {
-        self.notifiers.push(notifier);
-        self
-    }
-
-    /// Sets a flag, named without dashes, as on the command line.
-    #[must_use]
-    pub fn flag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.given.entry(name.into()).or_default().push(value.into());
-        self
-    }
-
-    /// Sets many flags.
-    #[must_use]
-    pub fn flags(mut self, given: Given) -> Self {
-        self.given.extend(given);
-        self
-    }
-
-    /// The text of a `vigie.yml`.
-    #[must_use]
-    pub fn config_text(mut self, text: impl Into<String>) -> Self {
-        self.config = Source::Text(text.into());
-        self
-    }
-
-    /// The path of a `vigie.yml`, read again by [`Vigie::reload`].
-    #[must_use]
-    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.config = Source::File(path.into());
-        self
-    }
-
-    /// Keeps state; without this, in memory only.
-    #[must_use]
-    pub fn storage(mut self, storage: Storage) -> Self {
-        self.storage = storage;
-        self
-    }
-
-    /// Runs the alert router; without this, posted alerts are refused.
-    #[must_use]
-    pub fn alerting(mut self) -> Self {
-        self.alerting = true;
-        self
-    }
-
-    /// For one scrape only: the start waits a moment for the first snapshots of all services.
-    #[must_use]
-    pub fn single_scrape(mut self) -> Self {
-        self.single = true;
-        self
-    }
-
-    /// What is set, without starting anything.
-    ///
-    /// # Errors
-    /// For unknown keys and values of the wrong kind, with their place.
-    pub fn settings(&self) -> Result<Settings, Error> {
-        Ok(Settings::new(&self.catalogue, &self.config.read()?, &self.given)?)
-    }
-
-    /// Builds every part once and drops it: all that [`start`](Self::start) could refuse.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub fn check(&self) -> Result<(), Error> {
-        let settings = self.settings()?;
-        routing::read(&settings, &self.notifier_defs())?;
-        let closed: Arc<dyn AlertSink> = Arc::new(Closed);
-        self.assemble(&settings, &Storage::memory(), &closed, None).map(drop)
-    }
-
-    /// Starts the services and, with [`alerting`](Self::alerting), the router.
-    ///
-    /// # Errors
-    /// For anything wrong in the settings, and state that cannot be kept.
-    pub async fn start(self) -> Result<Vigie, Error> {
-        let settings = self.settings()?;
-        let clock: SharedClock = Arc::new(SystemClock);
-        let router = if self.alerting {
-            let config = routing::read(&settings, &self.notifier_defs())?;
-            let url = routing::external_url(&settings);
-            Some(Router::start(config, self.storage.clone(), clock.clone(), url)?)
-        } else {
-            None
-        };
-        let alerts: Arc<dyn AlertSink> = match &router {
-            Some(router) => Arc::new(router.clone()),
-            None => Arc::new(Closed),
-        };
-        let assembly = self.assemble(&settings, &self.storage, &alerts, router.as_ref())?;
-        let vigie = Vigie(Arc::new(Inner {
-            telemetry: Routes::default(),
-            alerting: Routes::default(),
-            current: Mutex::new(Current {
-                scraper: assembly.scraper.clone(),
-                settings,
-                notes: Vec::new(),
-            }),
-            running: TurnMutex::new(None),
-            builder: self,
-            clock,
-            router,
-            alerts,
-        }));
-        let mut running = vigie.0.running.lock().await;
-        *running = Some(vigie.run(assembly).await);
-        drop(running);
-        Ok(vigie)
-    }
-
-    /// Collectors that the settings leave off.
-    ///
-    /// # Errors
-    /// As [`settings`](Self::settings).
-    pub fn collectors_off(&self) -> Result<Vec<CollectorInfo>, Error> {
-        let flags = self.settings()?.flags;
-        let all = self.catalogue.collectors().into_iter().map(|(_, info)| info);
-        Ok(all.filter(|info| !is_on(&flags, info)).collect())
-    }
-
-    fn notifier_defs(&self) -> Vec<&'static NotifierDef> {
-        self.catalogue.notifiers().chain(self.notifiers.iter().copied()).collect()
-    }
-
-    fn assemble(
-        &self,
-        settings: &Settings,
-        storage: &Storage,
-        alerts: &Arc<dyn AlertSink>,
-        router: Option<&RouterHandle>,
-    ) -> Result<Assembly, Error> {
-        let mut assembly = Assembly::default();
-        let mut collectors = Vec::new();
-        for plugin in self.catalogue.plugins() {
-            let mut setup = Setup::new(&settings.config, settings.flags.clone(), alerts.clone());
-            setup.storage = storage.sub(plugin.name)?;
-            setup.router = router.cloned();
-            let mut parts: Parts = (plugin.build)(&setup)?;
-            collectors.append(&mut parts.collectors);
-            assembly.services.append(&mut parts.services);
-            assembly.routes.append(&mut parts.routes);
-            assembly.notes.append(&mut parts.notes);
-        }
-        collectors.retain(|bound| is_on(&settings.flags, &bound.info));
-        collectors.extend(self.collectors.iter().map(|shared| rebind(shared.clone())));
-        if let Some(router) = router {
-            let info = CollectorInfo::new("alertmanager", "The alert router's own metrics.");
-            collectors.push(vigie_core::bridge::collector(info, router.metrics()));
-        }
-        let registry = Registry::new(collectors).map_err(Error::Collectors)?;
-        assembly.scraper = Arc::new(Scraper::new(registry));
-        Ok(assembly)
-    }
-}
-
-/// A collector that the embedding program gave once and a reload builds again.
-fn rebind(shared: Arc<Bound>) -> Bound {
-    let info = shared.info;
-    Bound::new(info, move || (shared.build)())
-}
-
-/// Everything built from one state of the settings, not yet running.
-struct Assembly {
-    scraper: Arc<Scraper>,
-    services: Vec<Box<dyn Service>>,
-    routes: Vec<Route>,
-    notes: Vec<String>,
-}
-
-impl Default for Assembly {
-    fn default() -> Self {
-        let empty = Registry::new(Vec::new()).unwrap_or_else(|_| unreachable!("nothing to refuse"));
-        Assembly {
-            scraper: Arc::new(Scraper::new(empty)),
-            services: Vec::new(),
-            routes: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
-}
+use crate::builder::{Assembly, Builder, Outlets};
+use crate::settings::Settings;
+use crate::{Error, pages, routing};
 
 /// A running vigie. Clones are the same one.
 #[derive(Clone)]
@@ -283,9 +31,8 @@ struct Inner {
     /// Held while services are exchanged, so that reloads take turns.
     running: TurnMutex<Option<Running>>,
     builder: Builder,
+    outlets: Outlets,
     clock: SharedClock,
-    router: Option<RouterHandle>,
-    alerts: Arc<dyn AlertSink>,
 }
 
 struct Current {
@@ -310,6 +57,28 @@ impl Vigie {
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    pub(crate) async fn start(
+        builder: Builder,
+        settings: Settings,
+        outlets: Outlets,
+        clock: SharedClock,
+        assembly: Assembly,
+    ) -> Self {
+        let scraper = assembly.scraper.clone();
+        let vigie = Vigie(Arc::new(Inner {
+            telemetry: Routes::default(),
+            alerting: Routes::default(),
+            current: Mutex::new(Current { scraper, settings, notes: Vec::new() }),
+            running: TurnMutex::new(None),
+            builder,
+            outlets,
+            clock,
+        }));
+        let running = vigie.run(assembly).await;
+        *vigie.0.running.lock().await = Some(running);
+        vigie
     }
 
     /// Scrapes all collectors.
@@ -340,13 +109,13 @@ impl Vigie {
     /// Where alerts are posted.
     #[must_use]
     pub fn alerts(&self) -> Arc<dyn AlertSink> {
-        self.0.alerts.clone()
+        self.0.outlets.alerts.clone()
     }
 
     /// The router, when alerting is on.
     #[must_use]
     pub fn router(&self) -> Option<RouterHandle> {
-        self.0.router.clone()
+        self.0.outlets.router.clone()
     }
 
     /// The routes of one port, for a [`Server`](vigie_core::http::Server); a reload replaces them.
@@ -377,22 +146,25 @@ impl Vigie {
     /// # Errors
     /// For anything wrong in the settings; everything then stays as it was.
     pub async fn reload(&self) -> Result<(), Error> {
+        let outcome = self.exchange().await;
+        if let (Err(_), Some(router)) = (&outcome, self.router()) {
+            router.reload_failed();
+        }
+        outcome
+    }
+
+    async fn exchange(&self) -> Result<(), Error> {
         let inner = &self.0;
         let mut running = inner.running.lock().await;
         let settings = inner.builder.settings()?;
-        let routing = routing::read(&settings, &inner.builder.notifier_defs())?;
-        let assembly = inner.builder.assemble(
-            &settings,
-            &inner.builder.storage,
-            &inner.alerts,
-            inner.router.as_ref(),
-        )?;
+        let routing = inner.builder.routing(&settings)?;
+        let assembly = inner.builder.assemble(&settings, &inner.outlets)?;
         // Nothing can be refused from here on. The old services store their state before the new
         // ones read it.
         if let Some(old) = running.take() {
             old.stop().await;
         }
-        if let Some(router) = &inner.router {
+        if let Some(router) = &inner.outlets.router {
             router.reload(routing).await;
         }
         self.set_current(|current| current.settings = settings);
@@ -405,9 +177,15 @@ impl Vigie {
         if let Some(running) = self.0.running.lock().await.take() {
             running.stop().await;
         }
-        if let Some(router) = &self.0.router {
+        if let Some(router) = &self.0.outlets.router {
             router.stop().await;
         }
+    }
+
+    /// For routes, which are held by what they would hold.
+    fn weak(&self) -> impl Fn() -> Option<Vigie> + Send + Sync + use<> {
+        let weak = Arc::downgrade(&self.0);
+        move || weak.upgrade().map(Vigie)
     }
 
     async fn run(&self, assembly: Assembly) -> Running {
@@ -425,7 +203,7 @@ impl Vigie {
                 }
             });
         }
-        if self.0.builder.single {
+        if self.0.builder.is_single_scrape() {
             // Late or not, the scrape goes on with what is there.
             drop(tokio::time::timeout(READY_LIMIT, ready.acquire_many(count)).await);
         }
@@ -440,27 +218,19 @@ impl Vigie {
     fn install_routes(&self, plugin_routes: Vec<Route>, scraper: &Arc<Scraper>) {
         let settings = self.settings();
         let path = settings.flags.text("web.telemetry-path");
-        let alerting = self.0.router.as_ref().map(|_| routing::alerting_port(&settings));
+        let alerting = self.0.outlets.router.as_ref().map(|_| routing::alerting_port(&settings));
         let metrics = pages::Metrics::new(scraper.clone());
         let mut telemetry = vec![
-            Route::new(Listener::Telemetry, vigie_core::http::Method::GET, path, metrics),
+            Route::new(Listener::Telemetry, Method::GET, path, metrics),
             pages::status(scraper.clone()),
         ];
         if path != "/" {
             telemetry.push(pages::landing(path, alerting.flatten()));
         }
         telemetry.extend(pages::health(Listener::Telemetry));
-        let mut alerts: Vec<Route> = Vec::new();
-        if let Some(router) = &self.0.router {
-            alerts.push(pages::router_metrics(router.clone()));
-        }
-        for listener in [Listener::Telemetry, Listener::Alerting] {
-            let reload = pages::reload(listener, self.clone());
-            match listener {
-                Listener::Telemetry => telemetry.push(reload),
-                Listener::Alerting => alerts.push(reload),
-            }
-        }
+        telemetry.push(pages::reload(Listener::Telemetry, self.weak()));
+        let mut alerts = vec![pages::reload(Listener::Alerting, self.weak())];
+        alerts.extend(self.router().map(pages::router_metrics));
         for route in plugin_routes {
             match route.listener {
                 Listener::Telemetry => telemetry.push(route),
@@ -488,14 +258,5 @@ impl Running {
             tracing::warn!("a service did not end in time");
             self.tasks.abort_all();
         }
-    }
-}
-
-/// Takes no alerts: alerting is off.
-struct Closed;
-
-impl AlertSink for Closed {
-    fn post<'a>(&'a self, _alerts: Vec<PostedAlert>) -> BoxFuture<'a, Result<(), PostError>> {
-        Box::pin(async { Err(PostError::Closed) })
     }
 }
