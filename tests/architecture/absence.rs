@@ -142,9 +142,10 @@ impl Absence {
     }
 }
 
-/// Integration tests and benches of a member crate.
+/// Integration tests and benches of a member crate, and unit tests in files of their own.
 fn is_test(path: &str) -> bool {
-    path.contains("/tests/") || path.contains("/benches/")
+    let own_file = path.ends_with("/tests.rs") || path.ends_with("/testing.rs");
+    own_file || path.contains("/tests/") || path.contains("/benches/")
 }
 
 /// One line of code that breaks each absence, in a file where it counts.
