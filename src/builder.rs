@@ -3,7 +3,7 @@
 //! The binary's `serve` and a service that links the library go through the same builder, so both
 //! are the same program. It must not know listeners, signals or the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vigie_core::alert::{AlertSink, BoxFuture, PostError, PostedAlert};
@@ -68,6 +68,15 @@ impl Builder {
     pub fn plugin(mut self, plugin: &'static Plugin) -> Self {
         self.catalogue.add(plugin);
         self
+    }
+
+    /// Loads a plugin from a `.so` file.
+    ///
+    /// # Errors
+    /// As [`Catalogue::load`].
+    pub fn load_plugin(mut self, path: &Path) -> Result<Self, Error> {
+        self.catalogue.load(path)?;
+        Ok(self)
     }
 
     /// Adds plugins found elsewhere, such as those the command line has loaded already.
@@ -205,12 +214,12 @@ impl Builder {
         outlets: &Outlets,
     ) -> Result<Assembly, Error> {
         let mut all = Parts::default();
-        for plugin in self.catalogue.plugins() {
+        for member in self.catalogue.members() {
             let flags = settings.flags.clone();
             let mut setup = Setup::new(&settings.config, flags, outlets.alerts.clone());
-            setup.storage = outlets.storage.sub(plugin.name)?;
+            setup.storage = outlets.storage.sub(member.name())?;
             setup.router = outlets.router.clone();
-            let mut parts = (plugin.build)(&setup)?;
+            let mut parts = member.build(&setup)?;
             all.collectors.append(&mut parts.collectors);
             all.services.append(&mut parts.services);
             all.routes.append(&mut parts.routes);

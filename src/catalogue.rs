@@ -3,10 +3,14 @@
 //! The command line, the configuration file and the documents all ask here, so none of them can
 //! know a collector the others do not. It must not know which of them asks.
 
+use std::path::Path;
+
 use vigie_core::collect::{CollectorInfo, PATH_FLAGS};
-use vigie_core::config::{FlagDef, Flags};
+use vigie_core::config::{ConfigError, FlagDef, Flags};
 use vigie_core::notify::NotifierDef;
-use vigie_core::plugin::Plugin;
+use vigie_core::plugin::{LoadedPlugin, Parts, Plugin, Setup};
+
+use crate::Error;
 
 /// Flags of vigie itself; those of plugins and collectors are added by the [`Catalogue`].
 pub const FLAGS: &[FlagDef] = &[
@@ -36,51 +40,123 @@ pub const FLAGS: &[FlagDef] = &[
 ];
 
 /// The plugins of one vigie.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    plugins: Vec<&'static Plugin>,
+    members: Vec<Member>,
+}
+
+/// A plugin, linked or from a file: both answer the same questions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Member {
+    Linked(&'static Plugin),
+    Loaded(LoadedPlugin),
+}
+
+impl Member {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Member::Linked(plugin) => plugin.name,
+            Member::Loaded(plugin) => plugin.name(),
+        }
+    }
+
+    fn flags(self) -> &'static [FlagDef] {
+        match self {
+            Member::Linked(plugin) => plugin.flags,
+            Member::Loaded(plugin) => plugin.flags(),
+        }
+    }
+
+    /// Top-level sections of `vigie.yml` besides the one of its name.
+    pub(crate) fn sections(self) -> Vec<String> {
+        match self {
+            Member::Linked(plugin) => plugin.sections.iter().map(ToString::to_string).collect(),
+            Member::Loaded(plugin) => plugin.sections().to_vec(),
+        }
+    }
+
+    pub(crate) fn collectors(self) -> Vec<CollectorInfo> {
+        match self {
+            Member::Linked(plugin) => (plugin.collectors)(),
+            Member::Loaded(plugin) => plugin.collectors(),
+        }
+    }
+
+    fn notifiers(self) -> &'static [NotifierDef] {
+        match self {
+            Member::Linked(plugin) => plugin.notifiers,
+            Member::Loaded(_) => &[],
+        }
+    }
+
+    pub(crate) fn build(self, setup: &Setup<'_>) -> Result<Parts, ConfigError> {
+        match self {
+            Member::Linked(plugin) => (plugin.build)(setup),
+            Member::Loaded(plugin) => plugin.build(setup),
+        }
+    }
 }
 
 impl Catalogue {
-    /// Adds a linked plugin.
-    pub fn add(&mut self, plugin: &'static Plugin) {
-        self.plugins.push(plugin);
+    /// The plugins of this build.
+    #[must_use]
+    pub fn bundled() -> Self {
+        let members = crate::BUNDLED.iter().copied().map(Member::Linked).collect();
+        Catalogue { members }
     }
 
-    /// Linked plugins.
-    #[must_use]
-    pub fn plugins(&self) -> &[&'static Plugin] {
-        &self.plugins
+    /// Adds a linked plugin.
+    pub fn add(&mut self, plugin: &'static Plugin) {
+        self.members.push(Member::Linked(plugin));
+    }
+
+    /// Loads a plugin from a `.so` file.
+    ///
+    /// # Errors
+    /// When the file is no plugin, or one for another version of the interface, or has the name of
+    /// a plugin that is here already.
+    pub fn load(&mut self, path: &Path) -> Result<(), Error> {
+        let plugin = vigie_core::plugin::load(path).map_err(|e| Error::Plugin(e.to_string()))?;
+        if self.members.iter().any(|member| member.name() == plugin.name()) {
+            let (path, name) = (path.display(), plugin.name());
+            return Err(Error::Plugin(format!("{path}: a plugin {name:?} is here already")));
+        }
+        self.members.push(Member::Loaded(plugin));
+        Ok(())
+    }
+
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
     }
 
     /// Every collector, with the name of its plugin.
     #[must_use]
-    pub fn collectors(&self) -> Vec<(&str, CollectorInfo)> {
-        let of = |plugin: &&'static Plugin| {
-            let name = plugin.name;
-            (plugin.collectors)().into_iter().map(move |info| (name, info))
+    pub fn collectors(&self) -> Vec<(&'static str, CollectorInfo)> {
+        let of = |member: &Member| {
+            let name = member.name();
+            member.collectors().into_iter().map(move |info| (name, info))
         };
-        self.plugins.iter().flat_map(of).collect()
+        self.members.iter().flat_map(of).collect()
     }
 
     /// Every kind of notifier.
     pub fn notifiers(&self) -> impl Iterator<Item = &'static NotifierDef> {
-        self.plugins.iter().flat_map(|plugin| plugin.notifiers)
+        self.members.iter().flat_map(|member| member.notifiers())
     }
 
     /// Every flag but the switches `collector.NAME`, under a heading for people.
     #[must_use]
-    pub fn flags(&self) -> Vec<(&str, FlagDef)> {
+    pub fn flags(&self) -> Vec<(&'static str, FlagDef)> {
         let own = FLAGS.iter().chain(PATH_FLAGS).map(|flag| ("vigie", *flag));
-        let plugins = self
-            .plugins
-            .iter()
-            .flat_map(|plugin| plugin.flags.iter().map(|flag| (plugin.name, *flag)));
+        let of = |member: &Member| {
+            let name = member.name();
+            member.flags().iter().map(move |flag| (name, *flag))
+        };
         let collectors = self
             .collectors()
             .into_iter()
             .flat_map(|(plugin, info)| info.flags.iter().map(move |flag| (plugin, *flag)));
-        own.chain(plugins).chain(collectors).collect()
+        own.chain(self.members.iter().flat_map(of)).chain(collectors).collect()
     }
 
     /// All flags at their defaults, the switches `collector.NAME` included.

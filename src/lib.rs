@@ -31,7 +31,7 @@ pub use builder::Builder;
 pub use catalogue::{Catalogue, FLAGS};
 pub use error::Error;
 pub use routing::check_alertmanager_file;
-pub use settings::{Given, Settings, load as read_config, plugin_files_of as plugin_files};
+pub use settings::{Given, Settings, load as read_config, plugin_files};
 pub use vigie::Vigie;
 
 use vigie_core::plugin::Plugin;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use vigie_core::config::{ConfigError, Entry, FlagDef, FlagKind, Flags, Node, Value, parse_yaml};
 
-use crate::catalogue::{Catalogue, switch_of};
+use crate::catalogue::{Catalogue, Member, switch_of};
 use crate::error::read_file;
 
 /// Flags as given on a command line: name without dashes, all values.
@@ -36,13 +36,6 @@ pub struct Settings {
     pub flags: Arc<Flags>,
     /// `vigie.yml` without what has become flags.
     pub config: Node,
-}
-
-/// One entry of the section `plugins`.
-#[derive(Clone, Debug)]
-pub(crate) struct PluginFile {
-    pub(crate) path: PathBuf,
-    pub(crate) config: Node,
 }
 
 impl Settings {
@@ -73,29 +66,15 @@ pub fn load(path: &Path) -> Result<Node, ConfigError> {
     parse_yaml(&path.display().to_string(), &read_file(path)?)
 }
 
-/// The section `plugins`: paths, or maps of `file` and `config`.
-pub(crate) fn plugin_files(config: &Node) -> Result<Vec<PluginFile>, ConfigError> {
-    let Some(section) = config.get("plugins") else { return Ok(Vec::new()) };
-    let file = |item: &Node| -> Result<PluginFile, ConfigError> {
-        if let Value::Scalar { text, .. } = &item.value {
-            let config = Node { place: item.place.clone(), value: Value::Null };
-            return Ok(PluginFile { path: text.into(), config });
-        }
-        item.only_keys(["file", "config"])?;
-        let path = item.get("file").ok_or_else(|| item.error("key \"file\" is missing"))?;
-        let none = Node { place: item.place.clone(), value: Value::Null };
-        let config = item.get("config").cloned().unwrap_or(none);
-        Ok(PluginFile { path: path.text()?.into(), config })
-    };
-    section.items()?.iter().map(file).collect()
-}
-
-/// The plugin files that a `vigie.yml` names; they have to be loaded before their flags are known.
+/// The plugin files in the section `plugins`, as seen from the file that lists them; they have to
+/// be loaded before their flags are known.
 ///
 /// # Errors
-/// When the file or its section `plugins` cannot be read.
-pub fn plugin_files_of(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    Ok(plugin_files(&load(path)?)?.into_iter().map(|file| file.path).collect())
+/// When the section is no list of paths.
+pub fn plugin_files(config: &Node) -> Result<Vec<PathBuf>, ConfigError> {
+    let Some(section) = config.get("plugins") else { return Ok(Vec::new()) };
+    let beside = Path::new(&*config.place.file).parent().unwrap_or(Path::new(""));
+    section.items()?.iter().map(|item| Ok(beside.join(item.text()?))).collect()
 }
 
 /// Turns what is a flag into a flag; returns what is left for the plugins.
@@ -106,16 +85,17 @@ fn read_sections(
 ) -> Result<Node, ConfigError> {
     let mut left = Vec::new();
     for entry in config.entries()? {
-        let plugin = catalogue.plugins().iter().find(|plugin| plugin.name == entry.key);
+        let plugin = catalogue.members().iter().find(|member| member.name() == entry.key);
         let value = match (entry.key.as_str(), plugin) {
             ("web" | "storage", _) => read_keys(&entry.key, &entry.value, &[], flags)?,
             ("alerting", _) => read_keys("alerting", &entry.value, &["config"], flags)?,
-            ("plugins", _) => entry.value.clone(),
+            ("plugins", _) => Node { value: Value::Null, ..entry.value.clone() },
             (name, Some(_)) => read_plugin_section(catalogue, name, &entry.value, flags)?,
             _ if is_extra_section(catalogue, &entry.key) => entry.value.clone(),
             _ => {
                 let known = section_names(catalogue);
                 let place = entry.place.clone();
+                let known = known.iter().map(String::as_str);
                 return Err(ConfigError::unknown_key(place, &entry.key, known));
             }
         };
@@ -125,13 +105,13 @@ fn read_sections(
 }
 
 fn is_extra_section(catalogue: &Catalogue, name: &str) -> bool {
-    catalogue.plugins().iter().any(|plugin| plugin.sections.contains(&name))
+    catalogue.members().iter().any(|member| member.sections().iter().any(|s| s == name))
 }
 
-fn section_names(catalogue: &Catalogue) -> Vec<&'static str> {
-    let plugins = catalogue.plugins().iter();
-    let named = plugins.flat_map(|p| std::iter::once(p.name).chain(p.sections.iter().copied()));
-    ["web", "alerting", "storage", "plugins"].into_iter().chain(named).collect()
+fn section_names(catalogue: &Catalogue) -> Vec<String> {
+    let own = ["web", "alerting", "storage", "plugins"].map(str::to_owned);
+    let of = |member: &Member| [vec![member.name().to_owned()], member.sections()].concat();
+    own.into_iter().chain(catalogue.members().iter().flat_map(of)).collect()
 }
 
 /// A section whose keys are flags, but for those in `kept`, which are returned.
@@ -243,8 +223,7 @@ mod tests {
     use super::*;
 
     fn settings(text: &str, given: &[(&str, &str)]) -> Result<Settings, String> {
-        let mut catalogue = Catalogue::default();
-        crate::BUNDLED.iter().for_each(|plugin| catalogue.add(plugin));
+        let catalogue = Catalogue::bundled();
         let given = given.iter().map(|(k, v)| ((*k).to_owned(), vec![(*v).to_owned()])).collect();
         let node = parse_yaml("vigie.yml", text).map_err(|e| e.to_string())?;
         Settings::new(&catalogue, &node, &given).map_err(|e| e.to_string())

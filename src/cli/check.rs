@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use vigie::{Error, Vigie};
+use vigie::{Catalogue, Error, Vigie};
 
 use super::terminal::{Style, print, stdout_colour};
 
@@ -35,7 +35,9 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 fn check_config(path: &Path) -> Result<(), Error> {
-    let mut catalogue = vigie::Catalogue::default();
-    vigie::BUNDLED.iter().for_each(|plugin| catalogue.add(plugin));
+    let mut catalogue = Catalogue::bundled();
+    for file in vigie::plugin_files(&vigie::read_config(path)?)? {
+        catalogue.load(&file)?;
+    }
     Vigie::builder().catalogue(catalogue).config_file(path).check()
 }

@@ -218,8 +218,7 @@ mod tests {
     use super::*;
 
     fn parse(words: &[&str]) -> Result<Given, clap::Error> {
-        let mut catalogue = Catalogue::default();
-        vigie::BUNDLED.iter().for_each(|plugin| catalogue.add(plugin));
+        let catalogue = Catalogue::bundled();
         let words = std::iter::once("vigie").chain(words.iter().copied());
         let matches = command(&catalogue).try_get_matches_from(words)?;
         let (_, inner) = matches.subcommand().unwrap_or(("serve", &matches));
@@ -228,8 +227,7 @@ mod tests {
 
     #[test]
     fn the_command_is_consistent() {
-        let mut catalogue = Catalogue::default();
-        vigie::BUNDLED.iter().for_each(|plugin| catalogue.add(plugin));
+        let catalogue = Catalogue::bundled();
         command(&catalogue).debug_assert();
     }
 

@@ -18,7 +18,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::ArgMatches;
 use vigie::{Builder, Catalogue, Vigie};
 
@@ -76,8 +75,12 @@ fn settings(matches: &ArgMatches, catalogue: Catalogue) -> Start {
 /// The bundled plugins and those of `--plugin` and the file's section `plugins`, which bring flags
 /// of their own and so have to be loaded before the command line can be understood.
 fn catalogue(arguments: &[OsString]) -> anyhow::Result<Catalogue> {
-    let mut catalogue = Catalogue::default();
-    vigie::BUNDLED.iter().for_each(|plugin| catalogue.add(plugin));
+    let mut files: Vec<PathBuf> = values_of(arguments, "plugin").map(PathBuf::from).collect();
+    if let Some(path) = values_of(arguments, "config.file").last() {
+        files.extend(vigie::plugin_files(&vigie::read_config(Path::new(&path))?)?);
+    }
+    let mut catalogue = Catalogue::bundled();
+    files.iter().try_for_each(|file| catalogue.load(file))?;
     Ok(catalogue)
 }
 
