@@ -1,0 +1,301 @@
+//! The host's metrics against node_exporter on the same machine, series by series.
+//!
+//! The original is scraped, then vigie collects, then the original is scraped again: what did not
+//! change in between must be equal, counters must lie in between. What may differ stands, with its
+//! reason, in `divergences.md`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the message")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::{Proc, SOON, free_port, get, program, run_vigie, wait_for};
+
+const COLLECTORS: [&str; 10] = [
+    "cpu",
+    "diskstats",
+    "filesystem",
+    "loadavg",
+    "meminfo",
+    "netdev",
+    "stat",
+    "textfile",
+    "time",
+    "uname",
+];
+
+/// Debian changes some defaults, so they are said to both.
+const COMMON: [&str; 4] = [
+    "--collector.diskstats.device-exclude=^(z?ram|fd)\\d+$",
+    "--collector.filesystem.mount-points-exclude=^/(dev|proc|sys)($|/)",
+    "--collector.filesystem.fs-types-exclude=^(cgroup2?|proc|sysfs|devpts|overlay|nsfs|squashfs)$",
+    "--collector.netdev.device-exclude=^veth",
+];
+
+#[test]
+fn with_defaults() {
+    compare(&[]);
+}
+
+#[test]
+fn with_everything_on() {
+    compare(&[
+        "--collector.cpu.info",
+        "--collector.cpu.info.flags-include=^(aes|fpu|sse.*)$",
+        "--collector.cpu.info.bugs-include=spec",
+        "--collector.netdev.enable-detailed-metrics",
+        "--collector.netdev.address-info",
+        "--collector.stat.softirq",
+    ]);
+}
+
+#[test]
+fn with_everything_off() {
+    compare(&["--no-collector.cpu.guest", "--no-collector.netdev.netlink"]);
+}
+
+#[test]
+fn with_text_files() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        (
+            "a.prom",
+            "# HELP jobs_total Jobs \\\\ done.\n# TYPE jobs_total counter\njobs_total{q=\"a\\\"\\n\"} 3\n",
+        ),
+        ("b.prom", "# HELP jobs_total Jobs \\\\ done.\njobs_untyped 1.5e-7\n"),
+        ("c.prom", "# HELP jobs_total Other.\n# TYPE jobs_total counter\njobs_total{q=\"c\"} 4\n"),
+        ("d.prom", "plain{b=\"1\",a=\"\"} +Inf\nplain NaN\nplain{c=\"2\",} -0\n"),
+        (
+            "e.prom",
+            "# TYPE h histogram\nh_bucket{le=\"0.5\"} 1\nh_bucket{le=\"+Inf\"} 3\nh_sum 4.25\nh_count 3\n",
+        ),
+        ("f.prom", "# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 3\ns_count 2\n"),
+        ("stamped.prom", "stamped 1 1700000000000\n"),
+        ("cut.prom", "cut 1"),
+        ("dos.prom", "dos 1\r\n"),
+        ("blank.prom", "blank 1 \n"),
+        ("twice.prom", "twice{a=\"1\",a=\"2\"} 1\n"),
+        ("late.prom", "late 1\n# TYPE late gauge\n"),
+        ("ignored.txt", "ignored 1\n"),
+    ] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    compare(&[&format!("--collector.textfile.directory={}", dir.path().display())]);
+}
+
+/// Compares until every difference was seen to go away: gauges move under our hands.
+fn compare(flags: &[&str]) {
+    let mut args = vec!["--collector.disable-defaults".to_owned()];
+    args.extend(COLLECTORS.map(|name| format!("--collector.{name}")));
+    args.extend(COMMON.into_iter().chain(flags.iter().copied()).map(str::to_owned));
+    let original = Original::start(&args);
+    let allowed = Allowed::read();
+    let mut lasting: Option<BTreeSet<String>> = None;
+    for _ in 0..30 {
+        let before = original.scrape();
+        assert!(before.of_the_host().count() > 90, "the original shows its metrics");
+        let ours = collect(&args);
+        let after = original.scrape();
+        let found = differences(&before, &ours, &after, &allowed);
+        let still = match lasting.take() {
+            Some(last) => last.intersection(&found).cloned().collect(),
+            None => found,
+        };
+        if still.is_empty() {
+            return;
+        }
+        lasting = Some(still);
+    }
+    let lasting: Vec<_> = lasting.unwrap_or_default().into_iter().collect();
+    panic!("{} differences:\n{}", lasting.len(), lasting.join("\n"));
+}
+
+fn collect(args: &[String]) -> Page {
+    let output = run_vigie(std::iter::once("collect").chain(args.iter().map(String::as_str)));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Page::parse(&String::from_utf8(output.stdout).unwrap())
+}
+
+/// Debian's node_exporter on a free port.
+struct Original {
+    port: u16,
+    _process: Proc,
+}
+
+impl Original {
+    fn start(args: &[String]) -> Self {
+        let port = free_port();
+        let mut command = Command::new(program("prometheus-node-exporter"));
+        command.args(args).arg("--web.disable-exporter-metrics");
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        let process = Proc::start("node_exporter", &mut command);
+        let original = Original { port, _process: process };
+        wait_for("node_exporter", SOON, || get(original.address(), "/metrics").map(|_| ()));
+        original
+    }
+
+    fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    fn scrape(&self) -> Page {
+        Page::parse(&get(self.address(), "/metrics").unwrap().ok().text())
+    }
+}
+
+/// What may differ, from the tables of `divergences.md`.
+struct Allowed {
+    /// Families of later versions.
+    families: BTreeSet<String>,
+    /// `family label`.
+    labels: BTreeSet<String>,
+    /// Families whose values are not compared.
+    values: BTreeSet<String>,
+}
+
+impl Allowed {
+    fn read() -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/divergences.md");
+        let text = fs::read_to_string(file).unwrap();
+        let of_kind = |kind: &str| {
+            let row = |line: &str| {
+                let mut cells = line.split('|').map(str::trim).skip(1);
+                let is_kind = cells.next() == Some(kind);
+                let (what, why) = (cells.next()?, cells.next()?);
+                assert!(!is_kind || !why.is_empty(), "a reason is missing: {line}");
+                is_kind.then(|| what.replace('`', ""))
+            };
+            text.lines().filter_map(row).collect()
+        };
+        Allowed { families: of_kind("family"), labels: of_kind("label"), values: of_kind("value") }
+    }
+}
+
+/// Labels by name, without those that are empty.
+type Labels = BTreeMap<String, String>;
+
+#[derive(Default)]
+struct Family {
+    kind: String,
+    series: BTreeMap<(String, Labels), f64>,
+}
+
+/// An exposition, by family.
+#[derive(Default)]
+struct Page {
+    families: BTreeMap<String, Family>,
+}
+
+impl Page {
+    fn parse(text: &str) -> Self {
+        let mut page = Page::default();
+        let mut current = String::new();
+        for line in text.lines() {
+            if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|l| l.split_once(' '))
+            {
+                name.clone_into(&mut current);
+                let family = page.families.entry(current.clone()).or_default();
+                assert!(family.kind.is_empty(), "{name} has two headers");
+                kind.clone_into(&mut family.kind);
+            } else if !line.starts_with('#') {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+                let key = (name.to_owned(), parse_labels(labels));
+                let family = page.families.get_mut(&current).unwrap();
+                let known = family.series.insert(key, value.parse().unwrap());
+                assert!(known.is_none(), "{series} is told twice");
+            }
+        }
+        page
+    }
+
+    /// Families of the host; what the programs say of themselves is left out.
+    fn of_the_host(&self) -> impl Iterator<Item = (&String, &Family)> {
+        let own =
+            ["node_exporter_", "node_scrape_collector_duration", "process_", "promhttp_", "vigie_"];
+        self.families.iter().filter(move |(name, _)| !own.iter().any(|own| name.starts_with(own)))
+    }
+}
+
+/// Reads `a="x",b="y"}`.
+fn parse_labels(text: &str) -> Labels {
+    let mut labels = Labels::new();
+    let mut rest = text.trim_end_matches('}');
+    while let Some((name, tail)) = rest.split_once("=\"") {
+        let mut escaped = false;
+        let end = tail.find(|c| {
+            let is_end = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            is_end
+        });
+        let end = end.unwrap();
+        if end > 0 {
+            labels.insert(name.trim_start_matches(',').to_owned(), tail[..end].to_owned());
+        }
+        rest = &tail[end + 1..];
+    }
+    labels
+}
+
+fn differences(before: &Page, ours: &Page, after: &Page, allowed: &Allowed) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (name, family) in before.of_the_host() {
+        let Some(our) = ours.families.get(name) else {
+            found.insert(format!("{name} is missing"));
+            continue;
+        };
+        if our.kind != family.kind {
+            found.insert(format!("{name} is a {}, not a {}", our.kind, family.kind));
+        }
+        let no_family = Family::default();
+        let later = after.families.get(name).unwrap_or(&no_family);
+        let our_series = without_allowed(name, our, allowed);
+        for (series, &first) in &family.series {
+            let Some(&last) = later.series.get(series) else { continue };
+            match our_series.get(series) {
+                None => {
+                    found.insert(format!("{series:?} is missing"));
+                }
+                Some(&value)
+                    if !allowed.values.contains(name) && !fits(first, value, last, family) =>
+                {
+                    found.insert(format!("{series:?} is wrong"));
+                }
+                Some(_) => {}
+            }
+        }
+        for series in our_series.keys().filter(|series| !family.series.contains_key(*series)) {
+            found.insert(format!("{series:?} is too much"));
+        }
+    }
+    let unknown =
+        |name: &&String| !before.families.contains_key(*name) && !allowed.families.contains(*name);
+    let names = ours.of_the_host().map(|(name, _)| name).filter(unknown);
+    found.extend(names.map(|name| format!("family {name} is too much")));
+    found
+}
+
+fn without_allowed(
+    name: &str,
+    family: &Family,
+    allowed: &Allowed,
+) -> BTreeMap<(String, Labels), f64> {
+    let strip = |((series, labels), value): (&(String, Labels), &f64)| {
+        let kept =
+            labels.iter().filter(|(label, _)| !allowed.labels.contains(&format!("{name} {label}")));
+        let kept = kept.map(|(label, value)| (label.clone(), value.clone())).collect();
+        ((series.clone(), kept), *value)
+    };
+    family.series.iter().map(strip).collect()
+}
+
+/// Equal where nothing moved; a counter lies in between; a gauge that moved can be anywhere.
+fn fits(first: f64, value: f64, last: f64, family: &Family) -> bool {
+    let same = |a: f64, b: f64| a == b || a.is_nan() && b.is_nan();
+    if same(first, last) {
+        return same(first, value);
+    }
+    family.kind != "counter" || (first..=last).contains(&value)
+}
