@@ -147,6 +147,15 @@ impl RouteConfig {
     }
 }
 
+#[cfg(test)]
+impl RouteConfig {
+    /// The same configuration with one notifier for everything.
+    pub(super) fn with_notifier(mut self, notifier: &Arc<dyn Notifier>) -> Self {
+        self.notifiers.values_mut().for_each(|known| *known = notifier.clone());
+        self
+    }
+}
+
 /// Without the notifiers, which hold secrets.
 impl std::fmt::Debug for RouteConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -254,4 +263,161 @@ fn read_templates(node: &Node) -> Result<Templates, ConfigError> {
         }
     }
     Templates::load(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::BoxFuture;
+    use crate::config::parse_yaml;
+    use crate::notify::{Notification, NotifyError};
+    use proptest::prelude::*;
+
+    struct Nobody;
+
+    impl Notifier for Nobody {
+        fn notify<'a>(&'a self, _: &'a Notification) -> BoxFuture<'a, Result<(), NotifyError>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    static WEBHOOK: NotifierDef = NotifierDef {
+        kind: "webhook",
+        help: "",
+        globals: &[],
+        send_resolved: true,
+        build: |node, _| {
+            node.only_keys(["url", "send_resolved", "http_config"])?;
+            Ok(Box::new(Nobody))
+        },
+    };
+    static EMAIL: NotifierDef = NotifierDef {
+        kind: "email",
+        help: "",
+        globals: &["smtp_from", "smtp_auth_password"],
+        send_resolved: false,
+        build: |_, _| Ok(Box::new(Nobody)),
+    };
+
+    fn read(text: &str) -> Result<RouteConfig, String> {
+        let node = parse_yaml("a.yml", text).map_err(|error| error.to_string())?;
+        RouteConfig::read(&node, &[&WEBHOOK, &EMAIL]).map_err(|error| error.to_string())
+    }
+
+    const WHOLE: &str = r#"
+global: {resolve_timeout: 1m, smtp_from: a@b, smtp_auth_password: hunter2}
+receivers:
+- name: team
+  webhook_configs:
+  - url: http://me:hunter2@example.com/hunter2
+    http_config:
+      proxy_url: http://me:hunter2@proxy/x
+      authorization: {credentials: hunter2}
+      basic_auth: {username: me, password: hunter2, password_file: /etc/pass}
+      proxy_connect_header: {A: [hunter2]}
+  - url: http://b
+    send_resolved: false
+  email_configs: [{to: x@y, headers: {Subject: hi}}]
+route: {receiver: team}
+inhibit_rules: [{source_match: {a: b}, target_match: {c: d}, equal: [e]}]
+time_intervals: []
+"#;
+
+    #[test]
+    fn a_whole_file_becomes_a_plan() {
+        let config = read(WHOLE).unwrap();
+        let plan = config.plan();
+        assert_eq!(plan.resolve_timeout.as_secs(), 60);
+        assert_eq!(plan.inhibit_rules.len(), 1);
+        let shown: Vec<_> = plan.integrations("team").iter().collect();
+        let short = |i: &Integration| (i.kind.to_string(), i.index, i.send_resolved);
+        assert_eq!(
+            shown.iter().map(|i| short(i)).collect::<Vec<_>>(),
+            [("webhook".into(), 0, true), ("webhook".into(), 1, false), ("email".into(), 0, false)]
+        );
+        assert!(shown.iter().all(|i| config.notifier("team", i).is_some()));
+        assert!(config.notifier("other", shown[0]).is_none());
+    }
+
+    #[test]
+    fn what_is_shown_hides_every_secret_and_reads_back() {
+        let shown = read(WHOLE).unwrap().plan().original.clone();
+        assert!(!shown.contains("hunter2"), "{shown}");
+        for kept in ["/etc/pass", "me:xxxxx@proxy/x", "http://<secret>", "Subject"] {
+            assert!(shown.contains(kept), "{kept} in {shown}");
+        }
+        let again = read(&shown).unwrap().plan().original.clone();
+        assert_eq!(again, shown, "defaults and masks are stable");
+        let none = RouteConfig::none().plan().original.clone();
+        assert!(read(&none).is_ok());
+    }
+
+    #[test]
+    fn wrong_files_name_their_line() {
+        let route = "route: {receiver: r}\nreceivers:\n- name: r\n";
+        for (text, expected) in [
+            ("rout: 1", "a.yml:1:1: unknown key \"rout\"; did you mean \"route\"?"),
+            ("receivers: []", "a.yml:1:1: key \"route\" is missing"),
+            ("[a]", "a.yml:1:1: expected a map"),
+            (&format!("{route}- name: r"), "a.yml:4:9: another receiver has this name"),
+            (&format!("{route}- {{}}"), "a.yml:4:3: a receiver must have a name"),
+            (&format!("{route}- null"), "a.yml:4:3: a receiver must have a name"),
+            (
+                &format!("{route}  slack_configs: [{{}}]"),
+                "a.yml:4:3: key \"slack_configs\" is not supported yet",
+            ),
+            (
+                &format!("{route}  webhok_configs: []"),
+                "a.yml:4:3: unknown key \"webhok_configs\"; did you mean \"webhook_configs\"?",
+            ),
+            (&format!("{route}  webhook_configs: [{{ulr: x}}]"), "a.yml:4:22: unknown key \"ulr\""),
+            (
+                &format!("{route}global: {{slack_api_url: x}}"),
+                "a.yml:4:10: key \"slack_api_url\" is not supported yet",
+            ),
+            (
+                &format!("{route}global: {{smtp_fron: x}}"),
+                "a.yml:4:10: unknown key \"smtp_fron\"; did you mean \"smtp_from\"?",
+            ),
+            (
+                &format!("{route}time_intervals: [{{name: x}}]"),
+                "a.yml:4:1: key \"time_intervals\" is not supported yet",
+            ),
+            (
+                &format!("{route}tracing: {{endpoint: x}}"),
+                "a.yml:4:1: key \"tracing\" is not supported yet",
+            ),
+            (&format!("{route}templates: ['***']"), "a.yml:4:13: not a file pattern"),
+            (
+                &format!("{route}inhibit_rules: [{{equal: [a-b]}}]"),
+                "a.yml:4:26: this is no label name",
+            ),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.starts_with(expected), "{text}\n{error}");
+        }
+    }
+
+    #[test]
+    fn template_files_are_sought_beside_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.tmpl"), "{{ define \"x\" }}y{{ end }}").unwrap();
+        std::fs::write(dir.path().join("broken.tmpl"), "{{ if }}").unwrap();
+        let file = dir.path().join("alertmanager.yml").display().to_string();
+        let read = |pattern: &str| {
+            let text = format!(
+                "route: {{receiver: r}}\nreceivers: [{{name: r}}]\ntemplates: ['{pattern}']"
+            );
+            RouteConfig::read(&parse_yaml(&file, &text).unwrap(), &[])
+        };
+        assert!(read("a.*").is_ok() && read("nothing/*").is_ok());
+        assert!(read("*.tmpl").unwrap_err().place.file.ends_with("broken.tmpl"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_tree_is_an_answer(text in "(route|receivers|global|name|match|- |: |\\{|\\}|\\[|\\]|,|\n| |a|0s|'\\.\\.\\.'){0,40}") {
+            let _ = read(&text);
+        }
+    }
 }

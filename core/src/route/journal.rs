@@ -219,3 +219,186 @@ fn crc(bytes: &[u8]) -> u32 {
     crc.update(bytes);
     crc.sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::alert::{LabelSet, Matchers};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn alert(name: &str) -> Arc<Alert> {
+        Arc::new(Alert {
+            labels: LabelSet::new([("alertname", name), ("text", "a \"b\"\nc")]),
+            annotations: LabelSet::new([("summary", "é")]),
+            starts_at: at(1),
+            ends_at: at(2),
+            updated_at: at(1),
+            generator_url: "http://x".into(),
+            timeout: true,
+        })
+    }
+
+    fn silence(id: &str) -> Arc<Silence> {
+        Arc::new(Silence {
+            id: id.into(),
+            matchers: Matchers::parse("a=b").unwrap(),
+            starts_at: at(1),
+            ends_at: at(2),
+            updated_at: at(1),
+            created_by: "me".into(),
+            comment: "why".into(),
+            annotations: LabelSet::default(),
+        })
+    }
+
+    fn entry(group: &str) -> Arc<LogEntry> {
+        Arc::new(LogEntry {
+            key: LogKey {
+                group_key: group.into(),
+                receiver: "r".into(),
+                integration: "webhook".into(),
+                index: 1,
+            },
+            timestamp: at(3),
+            firing: vec![1, 2],
+            resolved: vec![],
+            expires_at: LogEntry::expiry(at(3), Duration::from_secs(60)),
+        })
+    }
+
+    fn open(dir: &Path) -> (Journal, State) {
+        Journal::open(Storage::open(dir).unwrap()).unwrap()
+    }
+
+    /// What a state holds, in short.
+    fn short(state: &State) -> (Vec<String>, Vec<String>, Vec<String>) {
+        let sorted = |mut names: Vec<String>| {
+            names.sort();
+            names
+        };
+        (
+            sorted(state.silences.iter().map(|silence| silence.id.clone()).collect()),
+            sorted(state.log.iter().map(|entry| entry.key.group_key.to_string()).collect()),
+            sorted(state.alerts.iter().map(|alert| alert.name().to_owned()).collect()),
+        )
+    }
+
+    fn names(texts: [&[&str]; 3]) -> (Vec<String>, Vec<String>, Vec<String>) {
+        let [a, b, c] = texts.map(|names| names.iter().map(|n| (*n).to_owned()).collect());
+        (a, b, c)
+    }
+
+    fn all() -> Vec<Change> {
+        vec![
+            Change::Silence(silence("s1")),
+            Change::Notified(entry("g1")),
+            Change::Alert(alert("A")),
+            Change::Alert(alert("B")),
+            Change::Gone(alert("B").fingerprint()),
+        ]
+    }
+
+    #[test]
+    fn what_was_appended_or_compacted_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, state) = open(dir.path());
+        assert_eq!(short(&state), names([&[], &[], &[]]));
+        journal.append(&all()).unwrap();
+        drop(journal);
+        let (mut journal, state) = open(dir.path());
+        assert_eq!(short(&state), names([&["s1"], &["g1"], &["A"]]));
+        assert_eq!((&state.alerts[0], &state.log[0]), (&alert("A"), &entry("g1")));
+        journal.compact(&state).unwrap();
+        assert_eq!(journal.length(), 0);
+        journal.append(&[Change::Silence(silence("s2"))]).unwrap();
+        let (_, again) = open(dir.path());
+        assert_eq!(short(&again), names([&["s1", "s2"], &["g1"], &["A"]]));
+        assert_eq!(again.alerts, state.alerts);
+    }
+
+    #[test]
+    fn a_stop_between_snapshots_and_log_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = open(dir.path());
+        journal.append(&all()).unwrap();
+        let log = fs::read(dir.path().join(CHANGES)).unwrap();
+        let (mut journal, state) = open(dir.path());
+        journal.compact(&state).unwrap();
+        fs::write(dir.path().join(CHANGES), log).unwrap();
+        assert_eq!(short(&open(dir.path()).1), short(&state));
+    }
+
+    #[test]
+    fn damage_costs_only_what_it_hit_and_is_set_aside() {
+        for damage in ["torn", "zeroed", "flipped", "directory"] {
+            let dir = tempfile::tempdir().unwrap();
+            let (mut journal, _) = open(dir.path());
+            let state = State {
+                silences: vec![silence("s1"), silence("s2")],
+                log: vec![entry("g1"), entry("g2")],
+                alerts: vec![alert("A"), alert("B")],
+            };
+            journal.compact(&state).unwrap();
+            journal.append(&[Change::Silence(silence("s3"))]).unwrap();
+            for file in [SILENCES, NFLOG, ALERTS] {
+                let path = dir.path().join(file);
+                let mut bytes = fs::read(&path).unwrap();
+                let length = bytes.len();
+                match damage {
+                    "torn" => bytes.truncate(length - 3),
+                    "zeroed" => bytes[length / 2..].fill(0),
+                    "flipped" => bytes[length - 20] ^= 0x80,
+                    _ => {
+                        fs::remove_file(&path).unwrap();
+                        fs::create_dir(&path).unwrap();
+                        continue;
+                    }
+                }
+                fs::write(&path, bytes).unwrap();
+            }
+            let (_, state) = open(dir.path());
+            let kept = short(&state);
+            assert!(kept.0.contains(&"s3".to_owned()), "the log is whole");
+            if damage != "directory" {
+                assert_eq!(kept, names([&["s1", "s3"], &["g1"], &["A"]]), "{damage}");
+            }
+            for file in [SILENCES, NFLOG, ALERTS] {
+                assert!(dir.path().join(format!("{file}.bad-0")).exists(), "{damage} {file}");
+            }
+            assert_eq!(short(&open(dir.path()).1), kept, "{damage}: mended");
+            assert!(!dir.path().join("alerts.bad-1").exists());
+        }
+    }
+
+    #[test]
+    fn in_memory_nothing_is_kept_and_nothing_fails() {
+        let (mut journal, _) = Journal::open(Storage::memory()).unwrap();
+        journal.append(&all()).unwrap();
+        journal.compact(&State::default()).unwrap();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn any_bytes_in_any_file_are_an_answer(
+            file in prop::sample::select(vec![SILENCES, NFLOG, ALERTS, CHANGES]),
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join(file), bytes).unwrap();
+            let (_, state) = open(dir.path());
+            let short = short(&state);
+            prop_assert_eq!(self::short(&open(dir.path()).1), short);
+        }
+    }
+}

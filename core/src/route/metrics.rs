@@ -10,6 +10,7 @@ use prometheus::{
     Registry,
 };
 
+use super::driver::RouterHandle;
 use super::hash::xxhash64;
 use super::machine::{Counts, Posted, Suppressed};
 use super::plan::Plan;
@@ -28,8 +29,8 @@ const REASONS: [NotifyReason; 6] = [
 /// All counters of a router.
 #[derive(Clone)]
 pub(super) struct Metrics {
-    pub(super) registry: Registry,
-    pub(super) storage_failures: IntCounter,
+    registry: Registry,
+    storage_failures: IntCounter,
     alerts: IntGaugeVec,
     received: IntCounterVec,
     invalid: IntCounterVec,
@@ -209,6 +210,11 @@ impl Metrics {
         self.groups.set(as_i64(counts.groups));
     }
 
+    /// State could not be written.
+    pub(super) fn storage_failed(&self) {
+        self.storage_failures.inc();
+    }
+
     /// One try of a notification, its duration and whether it failed.
     pub(super) fn request(&self, kind: &str, seconds: f64, failed: bool) {
         self.requests.with_label_values(&[kind]).inc();
@@ -224,6 +230,14 @@ impl Metrics {
         if let Some(reason) = failed {
             self.notifications_failed.with_label_values(&[kind, reason.as_str()]).inc();
         }
+    }
+}
+
+impl RouterHandle {
+    /// The router's own metrics, under Alertmanager's names.
+    #[must_use]
+    pub fn metrics(&self) -> Registry {
+        self.metrics.registry.clone()
     }
 }
 

@@ -5,12 +5,8 @@
 
 mod config;
 #[cfg(feature = "runtime")]
-mod deliver;
-#[cfg(feature = "runtime")]
 mod driver;
 mod group;
-#[cfg(feature = "runtime")]
-mod handle;
 mod hash;
 mod inhibit;
 #[cfg(feature = "runtime")]
@@ -27,15 +23,11 @@ mod silences;
 mod tree;
 mod view;
 mod wire;
-#[cfg(feature = "runtime")]
-mod writer;
 
 pub use config::RouteConfig;
 #[cfg(feature = "runtime")]
-pub use driver::Router;
+pub use driver::{Router, RouterHandle};
 pub use group::{Wish, needs_notify};
-#[cfg(feature = "runtime")]
-pub use handle::RouterHandle;
 pub use inhibit::InhibitRule;
 pub use machine::{Change, Counts, Delivery, DeliveryId, Machine, Posted, State, Suppressed};
 pub use nflog::{LogEntry, LogKey};

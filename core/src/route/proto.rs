@@ -73,6 +73,25 @@ pub(super) fn timestamp(mut bytes: &[u8]) -> Result<Timestamp, Malformed> {
     Timestamp::new(seconds, nanos).map_err(|_| Malformed)
 }
 
+/// Whether a message is as it was written; one without our checksum is taken at its word.
+pub(super) fn is_intact(message: &[u8]) -> bool {
+    match message.split_last_chunk::<7>() {
+        Some((content, [a, b, c, sum @ ..])) if [*a, *b, *c] == SEAL => {
+            checksum(content) == u32::from_le_bytes(*sum)
+        }
+        _ => true,
+    }
+}
+
+/// Field 10000 as a fixed 32-bit number.
+const SEAL: [u8; 3] = [0x85, 0xf1, 0x04];
+
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
 /// A message being written.
 #[derive(Debug, Default)]
 pub(super) struct Message(Vec<u8>);
@@ -121,10 +140,13 @@ impl Message {
         self.message(field, &message);
     }
 
-    /// The message with its length before it, as it stands in a file.
+    /// The message with its length before it, as it stands in a file, and with a checksum at its
+    /// end: a field that other readers skip.
     pub(super) fn delimit(&self, out: &mut Vec<u8>) {
-        put(out, self.0.len() as u64);
+        put(out, (self.0.len() + SEAL.len() + 4) as u64);
         out.extend(&self.0);
+        out.extend(SEAL);
+        out.extend(checksum(&self.0).to_le_bytes());
     }
 
     fn bytes(&mut self, field: u64, bytes: &[u8]) {

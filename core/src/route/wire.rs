@@ -1,8 +1,8 @@
-//! Alertmanager's state files `silences` and `nflog`, byte for byte.
+//! Alertmanager's state files `silences` and `nflog`.
 //!
 //! A data directory moves over from Alertmanager and back, which is how users come to us. The
-//! field numbers are those of `silencepb/silence.proto` and `nflogpb/nflog.proto`. It must not
-//! know where the bytes are kept.
+//! field numbers are those of `silencepb/silence.proto` and `nflogpb/nflog.proto`; a checksum in
+//! a field that Alertmanager skips finds flipped bits. It must not know where the bytes are kept.
 
 use std::time::Duration;
 
@@ -96,7 +96,8 @@ fn decode<T>(bytes: &[u8], parse: impl Fn(&[u8]) -> Parse<T>) -> Decoded<T> {
             return decoded;
         };
         // Where only the inside of a record is damaged, those after it are still found.
-        match parse(record) {
+        let parsed = if proto::is_intact(record) { parse(record) } else { Err(Malformed) };
+        match parsed {
             Ok(Ok(record)) => decoded.records.push(record),
             Ok(Err(why)) => decoded.refused.push(why),
             Err(Malformed) => {
@@ -331,7 +332,24 @@ mod tests {
         assert_eq!((&*silence.created_by, &*silence.comment), ("me", "hi"));
         let mut again = Vec::new();
         encode_silence(silence, RETENTION, &mut again);
-        assert_eq!(again, bytes);
+        assert_eq!(unsealed(&again), &bytes[1..]);
+    }
+
+    /// The one message of a file, without its length and checksum.
+    fn unsealed(mut bytes: &[u8]) -> &[u8] {
+        let message = proto::delimited(&mut bytes).unwrap();
+        &message[..message.len() - 7]
+    }
+
+    #[test]
+    fn a_flipped_bit_is_found() {
+        let mut bytes = Vec::new();
+        encode_silence(&decode_silences(&hex(SILENCES)).records[0], RETENTION, &mut bytes);
+        for bit in 8..(bytes.len() - 7) * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode_silences(&flipped).damaged_at, Some(0), "bit {bit}");
+        }
     }
 
     #[test]
@@ -347,7 +365,7 @@ mod tests {
         );
         let mut again = Vec::new();
         encode_log_entry(entry, &mut again);
-        assert_eq!(again, bytes);
+        assert_eq!(unsealed(&again), &bytes[2..]);
     }
 
     #[test]

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::machine::Delivery;
-use super::metrics::Metrics;
 use crate::notify::{Notifier, NotifyError, NotifyReason, Retry};
+use crate::route::machine::Delivery;
+use crate::route::metrics::Metrics;
 
 /// The pause after the first failure; each next one is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -21,9 +21,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Why a notification was not sent, after all tries; the text holds no secret.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) reason: NotifyReason,
-    pub(super) what: String,
+pub(in crate::route) struct Failure {
+    pub(in crate::route) reason: NotifyReason,
+    pub(in crate::route) what: String,
 }
 
 impl From<NotifyError> for Failure {
@@ -34,7 +34,7 @@ impl From<NotifyError> for Failure {
 
 /// Sends, trying again until `delivery.time_limit` has passed. `permits` bounds how many of an
 /// integration are sent at once, so that a receiver that hangs holds up only itself.
-pub(super) async fn deliver(
+pub(in crate::route) async fn deliver(
     notifier: Arc<dyn Notifier>,
     permits: Arc<Semaphore>,
     delivery: &Delivery,
@@ -104,6 +104,6 @@ fn random_fraction() -> f64 {
 }
 
 /// A number nobody can guess: the standard library keys its hashers with the system's randomness.
-pub(super) fn random() -> u64 {
+pub(in crate::route) fn random() -> u64 {
     RandomState::new().hash_one(0_u8)
 }

@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::config::RouteConfig;
-use super::driver::Event;
-use super::metrics::Metrics;
-use super::silence::{PostedSilence, SilenceError};
-use super::view::View;
+use super::Event;
 use crate::alert::{AlertSink, BoxFuture, PostError, PostedAlert};
+use crate::route::config::RouteConfig;
+use crate::route::metrics::Metrics;
+use crate::route::silence::{PostedSilence, SilenceError};
+use crate::route::view::View;
 
 /// A running router.
 #[derive(Clone)]
 pub struct RouterHandle {
-    pub(super) events: mpsc::Sender<Event>,
-    pub(super) metrics: Metrics,
+    pub(in crate::route) events: mpsc::Sender<Event>,
+    pub(in crate::route) metrics: Metrics,
 }
 
 impl RouterHandle {
@@ -64,12 +64,6 @@ impl RouterHandle {
     /// Stops: what is being sent gets a moment to end, state is stored, files are closed.
     pub async fn stop(&self) {
         let _ = self.ask(Event::Stop).await;
-    }
-
-    /// The router's own metrics, under Alertmanager's names.
-    #[must_use]
-    pub fn metrics(&self) -> prometheus::Registry {
-        self.metrics.registry.clone()
     }
 
     async fn ask<T>(&self, event: impl FnOnce(oneshot::Sender<T>) -> Event) -> Option<T> {

@@ -3,6 +3,12 @@
 //! All causes of work are one enum; one owner means no locks and no ordering puzzles. It must not
 //! decide anything about alerts.
 
+mod deliver;
+mod handle;
+#[cfg(test)]
+mod tests;
+mod writer;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +17,20 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::config::RouteConfig;
-use super::deliver::{Failure, deliver, random};
-use super::handle::RouterHandle;
-use super::journal::Journal;
-use super::machine::{Delivery, DeliveryId, Machine, Posted};
-use super::metrics::Metrics;
-use super::plan::Integration;
-use super::silence::{PostedSilence, SilenceError};
-use super::silences::SilenceChange;
-use super::view::View;
-use super::writer::{StoreFailure, Stored, Writer};
+use self::deliver::{Failure, deliver, random};
+pub use self::handle::RouterHandle;
+use self::writer::{StoreFailure, Stored, Writer};
 use crate::alert::PostedAlert;
 use crate::clock::SharedClock;
 use crate::notify::NotifyReason;
+use crate::route::config::RouteConfig;
+use crate::route::journal::Journal;
+use crate::route::machine::{Delivery, DeliveryId, Machine, Posted};
+use crate::route::metrics::Metrics;
+use crate::route::plan::Integration;
+use crate::route::silence::{PostedSilence, SilenceError};
+use crate::route::silences::SilenceChange;
+use crate::route::view::View;
 use crate::storage::{Storage, StorageError};
 
 /// Requests that may wait for the owner; further senders wait outside.
@@ -78,7 +84,7 @@ impl Router {
         let now = clock.now();
         metrics.loaded(config.plan(), now);
         let machine = Machine::new(config.plan().clone(), state, now);
-        let writer = Writer::start(journal, metrics.storage_failures.clone());
+        let writer = Writer::start(journal, metrics.clone());
         let (events, queue) = mpsc::channel(QUEUE);
         let owner = Owner {
             machine,
@@ -287,7 +293,8 @@ impl Owner {
         if self.writer.is_behind() {
             self.snapshot_at = self.snapshot_at.min(now + MEND_EVERY);
         }
-        if self.snapshot_at <= now {
+        // A silence that is being stored stands in the log only, and must not be cleared with it.
+        if self.snapshot_at <= now && self.storing.is_empty() {
             self.snapshot_at = now + SNAPSHOT_EVERY;
             drop(self.writer.compact(self.machine.state(self.clock.now())));
         }
@@ -298,7 +305,10 @@ impl Owner {
         let until = self.machine.next_wakeup().duration_since(now);
         let until = Duration::try_from(until).unwrap_or_default().min(LONGEST_SLEEP);
         let (version, at) = self.counted;
-        let wake = (Instant::now() + until).min(self.snapshot_at);
+        let mut wake = Instant::now() + until;
+        if self.storing.is_empty() {
+            wake = wake.min(self.snapshot_at);
+        }
         if self.machine.version(now) == version { wake } else { wake.min(at) }
     }
 
@@ -314,10 +324,13 @@ impl Owner {
             self.stored(stored);
         }
         self.store();
-        let stored = self.writer.compact(self.machine.state(self.clock.now()));
         // A disk that does not answer must not keep the program from ending; the log has it all.
-        drop(timeout_at(Instant::now() + LAST_WORDS, stored).await);
-        drop(timeout_at(Instant::now() + LAST_WORDS, self.writer.finish()).await);
+        let deadline = Instant::now() + LAST_WORDS;
+        if self.storing.is_empty() {
+            let stored = self.writer.compact(self.machine.state(self.clock.now()));
+            drop(timeout_at(deadline, stored).await);
+        }
+        drop(timeout_at(deadline, self.writer.finish()).await);
     }
 }
 
