@@ -4,13 +4,19 @@
 //! posts an alert when one breaks; the same code reads whole files for a report. It must not know
 //! who scrapes it, nor what becomes of an alert.
 
+mod alerts;
+pub mod burn;
 pub mod format;
 mod gaps;
+mod ledger;
 mod lines;
 pub mod record;
 pub mod report;
 mod sketch;
 pub mod slo;
+pub mod tail;
+mod track;
+mod window;
 
 use vigie_core::plugin::Plugin;
 
