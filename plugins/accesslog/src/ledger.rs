@@ -34,6 +34,10 @@ impl Bounds {
         bounds.dedup();
         Bounds(bounds)
     }
+
+    pub(crate) fn seconds(&self) -> Vec<f64> {
+        self.0.iter().map(Duration::as_secs_f64).collect()
+    }
 }
 
 /// Counters of one log.

@@ -33,10 +33,23 @@ pub struct Objective {
     pub upgrade: bool,
     /// Alert when nothing was selected for so long.
     pub no_data: Option<Duration>,
+    /// What to alert about.
+    pub alerts: AlertKinds,
     /// The label `severity` of the threshold's alert.
     pub severity: String,
     /// Further labels of its alerts.
     pub labels: Vec<(String, String)>,
+}
+
+/// What to alert about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertKinds {
+    /// The error budget burns too fast.
+    pub burn: bool,
+    /// The promise is broken over the window.
+    pub window: bool,
+    /// The promise is broken over the period.
+    pub period: bool,
 }
 
 /// What is promised.
@@ -264,6 +277,7 @@ pub(crate) mod tests {
             proxy_answers: true,
             upgrade: false,
             no_data: None,
+            alerts: AlertKinds { burn: true, window: true, period: true },
             severity: "page".into(),
             labels: Vec::new(),
         }

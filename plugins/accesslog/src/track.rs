@@ -3,6 +3,7 @@
 //! Events fall into windows, and a look at a time tells whether the promise is kept, how fast the
 //! error budget burns and what to alert about. It must not know files, sockets or the clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ const TIMING_CELLS: u32 = 60;
 /// An objective and its windows.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracker {
-    pub(crate) objective: Objective,
+    pub(crate) objective: Arc<Objective>,
     pairs: Vec<Pair>,
     windows: Windows,
     /// Whether the threshold was broken at the last look: a small site may then have fewer events
@@ -68,7 +69,7 @@ impl Tracker {
             None => Vec::new(),
         };
         let windows = Windows::new(&objective);
-        Tracker { objective, pairs, windows, broken: false }
+        Tracker { objective: Arc::new(objective), pairs, windows, broken: false }
     }
 
     /// Continues with what was stored, if it was stored for windows of the same measures.
@@ -309,7 +310,8 @@ mod tests {
     fn silence_is_told_only_when_asked() {
         let mut tracker = errors(10, 1);
         assert!(!tracker.look(NOW + 1_000_000, NOW).no_data);
-        tracker.objective.no_data = Some(Duration::from_secs(60));
+        let no_data = Some(Duration::from_secs(60));
+        tracker.objective = Arc::new(Objective { no_data, ..(*tracker.objective).clone() });
         assert!(
             !tracker.look(NOW + 59_999, NOW).no_data && tracker.look(NOW + 60_000, NOW).no_data
         );
@@ -325,9 +327,8 @@ mod tests {
         let mut again = errors(10, 1);
         again.restore(serde_json::from_str(&stored).unwrap());
         assert_eq!((again.look(NOW, NOW).period.bad, again.windows.bad), (3, 3));
-        let mut other = errors(10, 1);
-        other.objective.period = Duration::from_secs(86_400 * 7);
-        let mut other = Tracker::new(other.objective);
+        let period = Duration::from_secs(86_400 * 7);
+        let mut other = Tracker::new(Objective { period, ..(*again.objective).clone() });
         other.restore(serde_json::from_str(&stored).unwrap());
         assert_eq!(other.look(NOW, NOW).period.bad, 0);
     }

@@ -283,7 +283,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
     fn every_line_is_counted_exactly_once(ops in proptest::collection::vec(op(), 1..40)) {
         let mut world = World::new();
