@@ -217,7 +217,7 @@ impl Builder {
         for member in self.catalogue.members() {
             let flags = settings.flags.clone();
             let mut setup = Setup::new(&settings.config, flags, outlets.alerts.clone());
-            setup.storage = outlets.storage.sub(member.name())?;
+            setup.storage = outlets.storage.sub(member.name());
             setup.router = outlets.router.clone();
             let mut parts = member.build(&setup)?;
             all.collectors.append(&mut parts.collectors);

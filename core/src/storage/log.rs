@@ -112,11 +112,8 @@ impl Log {
     fn open_file(&self) -> Result<Option<File>, StorageError> {
         let Some(dir) = self.storage.dir() else { return Ok(None) };
         let path = dir.join(&self.name);
-        OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
+        fs::create_dir_all(dir)
+            .and_then(|()| OpenOptions::new().create(true).truncate(false).write(true).open(&path))
             .and_then(|file| {
                 fs::File::open(dir)?.sync_all()?;
                 Ok(Some(file))

@@ -91,13 +91,10 @@ impl Storage {
         self.dir.as_deref()
     }
 
-    /// A part of this storage in a directory of its own.
-    ///
-    /// # Errors
-    /// When the directory cannot be made or written.
-    pub fn sub(&self, name: &str) -> Result<Self, StorageError> {
-        let Some(dir) = &self.dir else { return Ok(Storage::memory()) };
-        Ok(Storage { lock: self.lock.clone(), ..Storage::open(&dir.join(name))? })
+    /// A part of this storage in a directory of its own, made when something is written there.
+    #[must_use]
+    pub fn sub(&self, name: &str) -> Self {
+        Storage { dir: self.dir.as_ref().map(|dir| dir.join(name)), lock: self.lock.clone() }
     }
 
     /// The content of a file; `None` when there is none. A directory or an unreadable file in its
@@ -124,7 +121,8 @@ impl Storage {
         let Some(dir) = &self.dir else { return Ok(()) };
         let path = dir.join(name);
         let temporary = dir.join(format!(".{name}.tmp"));
-        let outcome = write_synced(&temporary, bytes)
+        let outcome = fs::create_dir_all(dir)
+            .and_then(|()| write_synced(&temporary, bytes))
             .and_then(|()| fs::rename(&temporary, &path))
             .and_then(|()| File::open(dir)?.sync_all());
         outcome.map_err(|error| {
@@ -195,7 +193,9 @@ mod tests {
     fn a_directory_has_one_holder() {
         let dir = tempfile::tempdir().unwrap();
         let first = Storage::open_exclusive(dir.path()).unwrap();
-        let sub = first.sub("a").unwrap();
+        let sub = first.sub("a");
+        assert!(!dir.path().join("a").exists(), "made when it is needed");
+        sub.write("x", b"1").unwrap();
         drop(first);
         assert!(Storage::open_exclusive(dir.path()).is_err(), "a part holds it too");
         drop(sub);
@@ -207,6 +207,6 @@ mod tests {
         let storage = Storage::memory();
         storage.write("x", b"1").unwrap();
         assert_eq!(storage.read("x"), None);
-        assert!(storage.sub("y").unwrap().dir().is_none());
+        assert!(storage.sub("y").dir().is_none());
     }
 }
