@@ -6,6 +6,11 @@
 /// What stands for a text that could not be made harmless (Go's word for it).
 pub(super) const REFUSED: &str = "ZgotmplZ";
 
+/// The function `html`, which text templates have too.
+pub(super) fn html_function(text: &str) -> String {
+    html(text).replace("&#43;", "+")
+}
+
 /// Element text and quoted attributes.
 pub(super) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

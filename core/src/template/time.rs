@@ -37,29 +37,25 @@ pub(super) fn rfc3339(time: &Zoned) -> String {
 pub(super) fn format(time: &Zoned, layout: &str) -> String {
     let mut out = String::new();
     let mut rest = layout;
-    let mut before = ' ';
     while let Some(c) = rest.chars().next() {
-        let width = match fraction(time, rest, before, &mut out) {
+        let width = match fraction(time, rest, &mut out) {
             0 => part(time, rest, &mut out),
             width => width,
         };
         if width == 0 {
             out.push(c);
         }
-        let taken = if width == 0 { c.len_utf8() } else { width };
-        before = rest[..taken].chars().next_back().unwrap_or(' ');
-        rest = &rest[taken..];
+        rest = &rest[if width == 0 { c.len_utf8() } else { width }..];
     }
     out
 }
 
-/// A fraction of a second behind a digit: `.000` keeps zeros, `.999` drops them.
-fn fraction(time: &Zoned, rest: &str, before: char, out: &mut String) -> usize {
+/// A fraction of a second: `.000` keeps zeros, `.999` drops them.
+fn fraction(time: &Zoned, rest: &str, out: &mut String) -> usize {
     let Some(point @ ('.' | ',')) = rest.chars().next() else { return 0 };
     let Some(kind @ (b'0' | b'9')) = rest.as_bytes().get(1).copied() else { return 0 };
     let digits = rest.bytes().skip(1).take_while(|b| *b == kind).count();
-    let followed = rest.as_bytes().get(1 + digits).is_some_and(u8::is_ascii_digit);
-    if followed || !before.is_ascii_digit() {
+    if rest.as_bytes().get(1 + digits).is_some_and(u8::is_ascii_digit) {
         return 0;
     }
     let nanos = format!("{:09}", time.subsec_nanosecond().unsigned_abs());
