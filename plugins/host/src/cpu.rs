@@ -4,19 +4,19 @@
 //! It remembers the last times, because the kernel's counters may step back and `rate()` would
 //! take that for a restart. It must not know the lines of PROC/stat that belong to no CPU.
 
-use regex::Regex;
 use vigie_core::collect::{
     BuildError, CollectError, Collector, CollectorDef, CollectorInfo, FileReader, Paths, Scrape,
     Setting,
 };
-use vigie_core::config::{FlagDef, Flags};
+use vigie_core::config::FlagDef;
 use vigie_core::metric::{Family, MetricSink};
 
-use crate::cpuinfo::{self, Processor};
 use crate::parse::{lines, number, shown, words};
 
+mod info;
 mod topology;
 
+use info::Info;
 use topology::Topology;
 
 static SECONDS: Family<2> =
@@ -26,38 +26,10 @@ static GUEST: Family<2> = Family::counter(
     "Time each CPU spent running virtual machines; also counted as user and nice.",
     ["cpu", "mode"],
 );
-static INFO: Family<10> = Family::gauge(
-    "node_cpu_info",
-    "What each CPU is, from PROC/cpuinfo; always 1.",
-    [
-        "cachesize",
-        "core",
-        "cpu",
-        "family",
-        "microcode",
-        "model",
-        "model_name",
-        "package",
-        "stepping",
-        "vendor",
-    ],
-);
-static FREQUENCY: Family<3> = Family::gauge(
-    "node_cpu_frequency_hertz",
-    "Frequency of each CPU, from PROC/cpuinfo.",
-    ["core", "cpu", "package"],
-);
-static FLAG: Family<1> =
-    Family::gauge("node_cpu_flag_info", "Flags of the first CPU; always 1.", ["flag"]);
-static BUG: Family<1> =
-    Family::gauge("node_cpu_bug_info", "Bugs of the first CPU; always 1.", ["bug"]);
 static ISOLATED: Family<1> =
     Family::gauge("node_cpu_isolated", "CPUs kept from the scheduler; always 1.", ["cpu"]);
 
 const GUEST_FLAG: &str = "collector.cpu.guest";
-const INFO_FLAG: &str = "collector.cpu.info";
-const FLAGS_FLAG: &str = "collector.cpu.info.flags-include";
-const BUGS_FLAG: &str = "collector.cpu.info.bugs-include";
 
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
@@ -65,17 +37,17 @@ pub static DEF: CollectorDef = CollectorDef {
         .reads("PROC/stat, PROC/cpuinfo, SYS/devices/system/cpu")
         .flags(&[
             FlagDef::switch(GUEST_FLAG, true, "Export node_cpu_guest_seconds_total."),
-            FlagDef::switch(INFO_FLAG, false, "Export node_cpu_info."),
-            FlagDef::text(FLAGS_FLAG, "", "Regular expression of CPU flags to export."),
-            FlagDef::text(BUGS_FLAG, "", "Regular expression of CPU bugs to export."),
+            FlagDef::switch(info::INFO_FLAG, false, "Export node_cpu_info."),
+            FlagDef::text(info::FLAGS_FLAG, "", "Regular expression of CPU flags to export."),
+            FlagDef::text(info::BUGS_FLAG, "", "Regular expression of CPU bugs to export."),
         ])
         .families(&[
             SECONDS.doc(),
             GUEST.doc(),
-            INFO.doc(),
-            FREQUENCY.doc(),
-            FLAG.doc(),
-            BUG.doc(),
+            info::INFO.doc(),
+            info::FREQUENCY.doc(),
+            info::FLAG.doc(),
+            info::BUG.doc(),
             ISOLATED.doc(),
             topology::CORE_THROTTLES.doc(),
             topology::PACKAGE_THROTTLES.doc(),
@@ -257,78 +229,6 @@ fn parse_ranges(list: &[u8]) -> Vec<String> {
     cpus
 }
 
-/// What PROC/cpuinfo says, exported on demand.
-struct Info {
-    file: FileReader,
-    frequency: bool,
-    flags: Option<Regex>,
-    bugs: Option<Regex>,
-}
-
-impl Info {
-    fn build(setting: &Setting) -> Result<Option<Self>, BuildError> {
-        let flags = setting.flags.regex(FLAGS_FLAG)?;
-        let bugs = setting.flags.regex(BUGS_FLAG)?;
-        let on = setting.flags.switch(INFO_FLAG) || flags.is_some() || bugs.is_some();
-        let file = FileReader::kept_open(setting.paths.proc("cpuinfo"));
-        Ok(on.then(|| Info { file, frequency: cpufreq_is_on(&setting.flags), flags, bugs }))
-    }
-
-    fn emit(&mut self, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
-        let processors = cpuinfo::parse(self.file.read()?);
-        let mut family = INFO.open(sink);
-        for p in &processors {
-            let values = [
-                &p.cache_size,
-                &p.core,
-                &p.number,
-                &p.family,
-                &p.microcode,
-                &p.model,
-                &p.model_name,
-                &p.package,
-                &p.stepping,
-                &p.vendor,
-            ];
-            family.emit(values.map(|value| &**value), true);
-        }
-        if self.frequency {
-            emit_frequencies(&processors, sink);
-        }
-        if let Some(first) = processors.first() {
-            emit_words(&FLAG, &first.flags, self.flags.as_ref(), sink);
-            emit_words(&BUG, &first.bugs, self.bugs.as_ref(), sink);
-        }
-        Ok(())
-    }
-}
-
-/// node_exporter tells the frequency of PROC/cpuinfo only while its collector `cpufreq`, on by
-/// default, is on.
-fn cpufreq_is_on(flags: &Flags) -> bool {
-    match flags.text("collector.cpufreq") {
-        "" => !flags.switch("collector.disable-defaults"),
-        value => value == "true",
-    }
-}
-
-fn emit_frequencies(processors: &[Processor<'_>], sink: &mut dyn MetricSink) {
-    let mut family = FREQUENCY.open(sink);
-    for p in processors {
-        if let Some(megahertz) = p.megahertz {
-            family.emit([&p.core, &p.number, &p.package], megahertz * 1e6);
-        }
-    }
-}
-
-fn emit_words(family: &Family<1>, all: &str, include: Option<&Regex>, sink: &mut dyn MetricSink) {
-    let Some(include) = include else { return };
-    let mut family = family.open(sink);
-    for word in all.split_ascii_whitespace().filter(|word| include.is_match(word)) {
-        family.emit([word], true);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,27 +294,6 @@ mod tests {
         assert!(text.contains("{cpu=\"1\",mode=\"user\"} 0.02\n") && !text.contains("cpu=\"0\""));
         let error = result.unwrap_err().to_string();
         assert!(error.ends_with("stat:1: expected CPU time, found \"x\""), "{error}");
-    }
-
-    #[test]
-    fn information_comes_when_asked_for() {
-        let info = "processor : 0\nvendor_id : X\nphysical id : 0\ncore id : 3\ncpu MHz : 799.998\nflags : aes fpu\nbugs : mds\n";
-        let host =
-            Host::new(&[("proc/stat", STAT), ("proc/cpuinfo", info)]).flag(FLAGS_FLAG, &["^ae"]);
-        let text = lines(&host, &DEF);
-        assert!(
-            text.contains("node_cpu_info{core=\"3\",cpu=\"0\",package=\"0\",vendor=\"X\"} 1\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains(
-                "node_cpu_frequency_hertz{core=\"3\",cpu=\"0\",package=\"0\"} 799998000\n"
-            )
-        );
-        assert!(text.contains("node_cpu_flag_info{flag=\"aes\"} 1\n") && !text.contains("fpu"));
-        assert!(!text.contains("bug"));
-        let host = Host::new(&[]).flag(BUGS_FLAG, &["("]);
-        assert!(host.build(&DEF).err().unwrap().contains(BUGS_FLAG));
     }
 
     #[test]

@@ -8,11 +8,15 @@ use vigie_core::collect::{
     Setting,
 };
 use vigie_core::config::FlagDef;
-use vigie_core::metric::{Family, FamilyDoc, MetricSink, Value};
+use vigie_core::metric::{Family, FamilyDoc, MetricSink, Opened};
 
 use crate::filter::Filter;
 use crate::parse::{float, lines, number, shown, text, words};
 use crate::udev::Record;
+
+mod column;
+
+use column::COLUMNS;
 
 const INCLUDE: &str = "collector.diskstats.device-include";
 const EXCLUDE: &str = "collector.diskstats.device-exclude";
@@ -38,46 +42,6 @@ pub static DEF: CollectorDef = CollectorDef {
         .families(&FAMILIES),
     build: |setting| Ok(Box::new(DiskStats::build(setting)?)),
 };
-
-/// The columns of PROC/diskstats after the name (Documentation/admin-guide/iostats.rst); older
-/// kernels print fewer.
-static COLUMNS: [(Family<1>, Unit); 17] = [
-    (counter("node_disk_reads_completed_total", "Reads completed."), Unit::Count),
-    (counter("node_disk_reads_merged_total", "Reads merged with others."), Unit::Count),
-    (counter("node_disk_read_bytes_total", "Bytes read."), Unit::Sectors),
-    (counter("node_disk_read_time_seconds_total", "Time spent by all reads."), Unit::Millis),
-    (counter("node_disk_writes_completed_total", "Writes completed."), Unit::Count),
-    (counter("node_disk_writes_merged_total", "Writes merged with others."), Unit::Count),
-    (counter("node_disk_written_bytes_total", "Bytes written."), Unit::Sectors),
-    (counter("node_disk_write_time_seconds_total", "Time spent by all writes."), Unit::Millis),
-    (Family::gauge("node_disk_io_now", "I/Os in progress.", ["device"]), Unit::Count),
-    (counter("node_disk_io_time_seconds_total", "Time with I/O in progress."), Unit::Millis),
-    (
-        counter("node_disk_io_time_weighted_seconds_total", "Time of I/O, each I/O counted."),
-        Unit::Millis,
-    ),
-    (counter("node_disk_discards_completed_total", "Discards completed."), Unit::Count),
-    (counter("node_disk_discards_merged_total", "Discards merged with others."), Unit::Count),
-    (counter("node_disk_discarded_sectors_total", "Sectors discarded."), Unit::Count),
-    (counter("node_disk_discard_time_seconds_total", "Time spent by all discards."), Unit::Millis),
-    (counter("node_disk_flush_requests_total", "Flushes completed."), Unit::Count),
-    (
-        counter("node_disk_flush_requests_time_seconds_total", "Time spent by all flushes."),
-        Unit::Millis,
-    ),
-];
-
-const fn counter(name: &'static str, help: &'static str) -> Family<1> {
-    Family::counter(name, help, ["device"])
-}
-
-/// What a column counts.
-enum Unit {
-    Count,
-    /// Of 512 bytes, whatever the device's own sector size.
-    Sectors,
-    Millis,
-}
 
 static INFO: Family<9> = Family::gauge(
     "node_disk_info",
@@ -267,18 +231,6 @@ fn emit_properties(devices: &[Device], sink: &mut dyn MetricSink) {
     }
 }
 
-impl Unit {
-    fn value(&self, count: u64) -> Value<'static> {
-        match (self, count.checked_mul(512)) {
-            (Unit::Count, _) => Value::U64(count),
-            (Unit::Sectors, Some(bytes)) => Value::U64(bytes),
-            (Unit::Sectors, None) => Value::F64(count as f64 * 512.0),
-            // As node_exporter counts, to the last bit.
-            (Unit::Millis, _) => Value::F64(count as f64 * 0.001),
-        }
-    }
-}
-
 impl Device {
     fn new(line: &Line<'_>, filter: &Filter, paths: &Paths) -> Self {
         let name = text(line.name).into_owned();
@@ -303,7 +255,7 @@ impl Device {
             && self.major.as_bytes() == line.major
     }
 
-    fn emit_info(&mut self, info: &mut vigie_core::metric::Opened<'_, 9>) {
+    fn emit_info(&mut self, info: &mut Opened<'_, 9>) {
         let rotational = self.rotational.read().is_ok_and(|file| file.starts_with(b"1"));
         let udev = |key| self.udev.get(key);
         let serials = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"].map(udev);
