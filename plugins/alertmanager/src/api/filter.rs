@@ -9,6 +9,9 @@ use vigie_core::route::{AlertState, AlertView, GroupView};
 
 use super::error::ApiError;
 
+/// Matchers of one query: each may be an expression that is costly to compile.
+pub(crate) const MATCHERS: usize = 64;
+
 /// What a query lets through.
 #[derive(Clone, Debug)]
 pub(super) struct AlertFilter {
@@ -67,6 +70,9 @@ impl AlertFilter {
 
 /// The `filter` parameters, one matcher each.
 pub(super) fn matchers(query: &Query) -> Result<Vec<Matcher>, ApiError> {
+    if query.all("filter").count() > MATCHERS {
+        return Err(ApiError::bad_request(format!("more than {MATCHERS} filters")));
+    }
     let parse = |text| Matcher::parse(text).map_err(|e| ApiError::bad_request(e.to_string()));
     query.all("filter").map(parse).collect()
 }
@@ -116,7 +122,8 @@ mod tests {
     fn receivers_match_whole_names() {
         let filter = AlertFilter::from_query(&Query::parse("receiver=te.*")).unwrap();
         assert!(filter.receiver("team") && !filter.receiver("a-team"));
-        for bad in ["receiver=(", "filter=a", "filter=", "filter=a=~("] {
+        let many = "filter=a=b&".repeat(MATCHERS + 1);
+        for bad in ["receiver=(", "filter=a", "filter=", "filter=a=~(", &many] {
             let refused = AlertFilter::from_query(&Query::parse(bad));
             assert!(matches!(refused, Err(ApiError::Handler(..))), "{bad}");
         }

@@ -21,7 +21,7 @@ use vigie_core::http::{
 use vigie_core::route::View;
 
 use self::error::ApiError;
-pub(crate) use self::filter::flag;
+pub(crate) use self::filter::{MATCHERS, flag};
 pub(crate) use self::silences::order as silence_order;
 use crate::router::{Backend, ReadError};
 

@@ -5,13 +5,19 @@
 
 use vigie_core::alert::{MatchOp, Matcher, MatcherError, Matchers};
 
+use crate::api::MATCHERS;
+
 /// Reads a filter; the empty text lets everything through.
 pub(super) fn parse(text: &str) -> Result<Matchers, MatcherError> {
     let text = text.trim();
     if text.starts_with('{') {
         return Matchers::parse(text);
     }
-    split(text).into_iter().map(one).collect::<Result<_, _>>().map(Matchers)
+    let terms = split(text);
+    if terms.len() > MATCHERS {
+        return Err(MatcherError::Format(format!("more than {MATCHERS} matchers")));
+    }
+    terms.into_iter().map(one).collect::<Result<_, _>>().map(Matchers)
 }
 
 fn one(term: &str) -> Result<Matcher, MatcherError> {
@@ -67,6 +73,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap().to_string(), shown, "{text}");
         }
+        assert!(parse(&"a=b ".repeat(MATCHERS + 1)).is_err());
         for bad in ["a=~(", "=x", "a-b", "{a=b", "\"x"] {
             // A bare word may be anything but must be a possible value.
             assert_eq!(parse(bad).is_err(), bad != "a-b", "{bad}");

@@ -5,3 +5,4 @@
 mod amtool;
 mod api;
 mod support;
+mod view;
