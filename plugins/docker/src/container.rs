@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use vigie_core::collect::{CollectError, Collector, CollectorDef, CollectorInfo, Paths, Scrape};
 use vigie_core::metric::{FamilyDoc, MetricSink, Sample, Value};
@@ -58,10 +58,16 @@ const fn append<T>(all: &mut [FamilyDoc; COUNT], from: usize, columns: &[Column<
     from + i
 }
 
+/// Longest time the first scrape waits for the daemon's first answer: series that begin without
+/// their names would leave ghosts behind.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
 /// The collector.
 struct ContainerCollector {
     paths: Paths,
     snapshot: Arc<Latest<Snapshot>>,
+    /// Somebody asks the daemon, and was not waited for yet.
+    expectant: bool,
     cgroups: Option<Cgroups>,
     files: Files,
     /// Names of block devices by their numbers, which do not change while the machine runs.
@@ -76,6 +82,9 @@ struct Row<'a> {
 
 impl Collector for ContainerCollector {
     fn collect(&mut self, scrape: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
+        if std::mem::take(&mut self.expectant) {
+            self.snapshot.newer_than(0, FIRST_WAIT);
+        }
         let snapshot = self.snapshot.get();
         let found = self.cgroups.as_ref().map(Cgroups::containers).unwrap_or_default();
         if found.is_empty() && snapshot.link == Link::Unseen {
@@ -96,6 +105,7 @@ impl ContainerCollector {
             cgroups: Cgroups::detect(&context.paths),
             paths: context.paths.clone(),
             snapshot: Arc::clone(&context.snapshot),
+            expectant: context.follows,
             files: Files::new(),
             devices: HashMap::new(),
         }
@@ -120,10 +130,11 @@ impl ContainerCollector {
             let mut figures =
                 Figures { usage: cgroups.read(cgroup, &mut self.files), ..Figures::default() };
             // The directory of a container outlives its last process for a moment.
-            if figures.usage.tasks.processes == Some(0) || figures.usage.tasks.processes.is_none() {
+            if !figures.usage.tasks.are_alive() {
                 continue;
             }
-            let first = known.and_then(|known| known.pid).or(figures.usage.tasks.first);
+            // What the kernel says now, before what the daemon said when the container began.
+            let first = figures.usage.tasks.first.or_else(|| known?.pid);
             if !known.is_some_and(|known| known.foreign_network) {
                 figures.interfaces = interfaces(first, &self.paths, &mut self.files);
             }

@@ -50,6 +50,8 @@ static COLLECTORS: [&CollectorDef<Context>; 2] = [&container::DEF, &daemon::DEF]
 pub(crate) struct Context {
     pub(crate) paths: Paths,
     pub(crate) snapshot: Arc<Latest<Snapshot>>,
+    /// Whether a service keeps the snapshot fresh.
+    pub(crate) follows: bool,
     pub(crate) page: Option<Arc<PageLink>>,
     pub(crate) node_meta: bool,
 }
@@ -63,6 +65,7 @@ fn build(setup: &Setup<'_>) -> Result<Parts, ConfigError> {
     let context = Arc::new(Context {
         paths: setup.paths.clone(),
         snapshot: Arc::default(),
+        follows: config.host.is_some(),
         page: config.metrics_address.is_some().then(Arc::default),
         node_meta: config.node_meta,
     });

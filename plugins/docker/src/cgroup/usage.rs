@@ -95,6 +95,14 @@ pub(crate) struct Tasks {
     pub(crate) first: Option<u64>,
 }
 
+impl Tasks {
+    /// Whether anything runs. Threads count those of cgroups below as well, where a container with
+    /// an init system of its own keeps all its processes.
+    pub(crate) fn are_alive(&self) -> bool {
+        self.threads.or(self.processes).is_some_and(|count| count > 0)
+    }
+}
+
 /// Time lost waiting, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pressure {
@@ -106,6 +114,13 @@ pub(crate) struct Pressure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processes_in_cgroups_below_are_alive_too() {
+        let tasks = |processes, threads| Tasks { processes, threads, ..Tasks::default() };
+        assert!(tasks(Some(0), Some(3)).are_alive() && tasks(Some(1), None).are_alive());
+        assert!(!tasks(Some(0), Some(0)).are_alive() && !tasks(None, None).are_alive());
+    }
 
     #[test]
     fn the_working_set_is_never_negative() {
