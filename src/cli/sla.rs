@@ -45,6 +45,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 fn objectives(config: Option<&String>) -> anyhow::Result<Vec<Objective>> {
     let Some(path) = config else { return Ok(Vec::new()) };
     let config = vigie::read_config(Path::new(path))?;
-    let _ = config;
-    Ok(Vec::new())
+    let section =
+        config.get("slo").map_or(Ok(Vec::new()), vigie_accesslog::config::read_objectives);
+    Ok(section?)
 }
