@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use vigie_core::alert::{AlertSink, BoxFuture, PostError, PostedAlert};
 use vigie_core::clock::{SharedClock, SystemClock};
-use vigie_core::collect::{Bound, CollectorInfo, Registry, Scraper};
+use vigie_core::collect::{Bound, CollectorInfo, Registry, Scraper, SelfMetrics};
 use vigie_core::config::{ConfigError, Node, parse_yaml};
 use vigie_core::http::Route;
 use vigie_core::notify::NotifierDef;
@@ -179,6 +179,7 @@ impl Builder {
             let config = self.routing(&settings)?;
             let url = routing::external_url(&settings);
             let router = Router::start(config, self.storage.clone(), clock.clone(), url)?;
+            outlets.metrics.add(router.metrics());
             outlets.alerts = Arc::new(router.clone());
             outlets.router = Some(router);
         }
@@ -227,13 +228,9 @@ impl Builder {
         }
         all.collectors.retain(|bound| is_on(&settings.flags, &bound.info));
         all.collectors.extend(self.collectors.iter().map(|shared| rebind(shared.clone())));
-        if let Some(router) = &outlets.router {
-            let info = CollectorInfo::new("alertmanager", "The alert router's own metrics.");
-            all.collectors.push(vigie_core::bridge::collector(info, router.metrics()));
-        }
         let registry = Registry::new(all.collectors).map_err(Error::Collectors)?;
         Ok(Assembly {
-            scraper: Arc::new(Scraper::new(registry)),
+            scraper: Arc::new(Scraper::counting_in(registry, outlets.metrics.clone())),
             services: all.services,
             routes: all.routes,
             notes: all.notes,
@@ -252,12 +249,18 @@ pub(crate) struct Outlets {
     pub(crate) storage: Storage,
     pub(crate) alerts: Arc<dyn AlertSink>,
     pub(crate) router: Option<RouterHandle>,
+    pub(crate) metrics: Arc<SelfMetrics>,
 }
 
 impl Outlets {
     /// No state, and nobody takes alerts.
     fn closed() -> Self {
-        Outlets { storage: Storage::memory(), alerts: Arc::new(Closed), router: None }
+        Outlets {
+            storage: Storage::memory(),
+            alerts: Arc::new(Closed),
+            router: None,
+            metrics: Arc::default(),
+        }
     }
 }
 

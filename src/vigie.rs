@@ -147,6 +147,7 @@ impl Vigie {
     /// For anything wrong in the settings; everything then stays as it was.
     pub async fn reload(&self) -> Result<(), Error> {
         let outcome = self.exchange().await;
+        self.0.outlets.metrics.reloaded(outcome.is_ok());
         if let (Err(_), Some(router)) = (&outcome, self.router()) {
             router.reload_failed();
         }

@@ -101,6 +101,9 @@ async fn a_bad_reload_keeps_everything() {
         "vigie.yml:1:7: unknown key \"telemetry_pth\"; did you mean \"telemetry_path\"?"
     ));
     assert_eq!((status("/one").await, status("/two").await), (200, 404));
+    let told = page(&vigie).await;
+    assert!(told.contains("vigie_config_last_reload_successful 0\n"));
+    assert!(told.contains("vigie_config_reload_failures_total 1\n"));
     std::fs::write(&file, "web: {telemetry_path: /two}\n").unwrap();
     let reload = Request::new(Method::POST, "/-/reload", "");
     assert_eq!(vigie.answer(Listener::Telemetry, reload).await.status, StatusCode::OK);

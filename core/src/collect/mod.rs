@@ -26,3 +26,5 @@ pub use read::FileReader;
 pub use registry::{Filter, FilterError, Registry, SlotReport, SlotState};
 #[cfg(feature = "runtime")]
 pub use scrape::{Scraped, Scraper};
+#[cfg(feature = "runtime")]
+pub use selfmetrics::SelfMetrics;

@@ -33,7 +33,7 @@ const SCRAPE_LIMIT: Duration = Duration::from_millis(9_500);
 /// Scrapes one registry.
 pub struct Scraper {
     lane: Lane,
-    metrics: SelfMetrics,
+    metrics: Arc<SelfMetrics>,
     /// Held by the scrape under way; keeps the buffers between scrapes.
     turn: Mutex<TextSink>,
     flights: Mutex<HashMap<(Format, Filter), Arc<Flight>>>,
@@ -56,12 +56,18 @@ struct Flight {
 }
 
 impl Scraper {
-    /// A scraper of `registry`.
+    /// A scraper of `registry`, with counters of its own.
     #[must_use]
     pub fn new(registry: Registry) -> Self {
+        Scraper::counting_in(registry, Arc::default())
+    }
+
+    /// A scraper that goes on with the counters of another.
+    #[must_use]
+    pub fn counting_in(registry: Registry, metrics: Arc<SelfMetrics>) -> Self {
         Scraper {
             lane: Lane::new(Arc::new(registry)),
-            metrics: SelfMetrics::new(),
+            metrics,
             turn: Mutex::default(),
             flights: Mutex::default(),
         }

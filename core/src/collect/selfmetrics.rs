@@ -3,11 +3,14 @@
 //! Counters are `prometheus` types in a registry of the scraper's own, so that two instances in
 //! one process do not share them. It must not know what the collectors collect.
 
-use prometheus::{IntCounterVec, Opts, Registry as Prometheus};
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry as Prometheus};
 
 use super::lane::Outcome;
 use super::process;
-use super::registry::Registry;
+use super::registry::{Registry, lock};
 use crate::bridge;
 use crate::encode::{Conflict, TextSink};
 use crate::metric::Family;
@@ -15,29 +18,89 @@ use crate::metric::Family;
 static BUILD_INFO: Family<1> =
     Family::gauge("vigie_build_info", "Version of vigie; always 1.", ["version"]);
 
-/// Counters of one scraper.
-pub(super) struct SelfMetrics {
+/// vigie's own metrics; one for all scrapers of an instance, so that a reload resets nothing.
+#[derive(Debug)]
+pub struct SelfMetrics {
     registry: Prometheus,
+    others: Mutex<Vec<Prometheus>>,
     failures: IntCounterVec,
     conflicts: IntCounterVec,
+    reload_failures: IntCounter,
+    reload_ok: IntGauge,
+    reload_time: Gauge,
+}
+
+impl Default for SelfMetrics {
+    fn default() -> Self {
+        SelfMetrics::new()
+    }
 }
 
 impl SelfMetrics {
-    pub(super) fn new() -> Self {
+    /// All counters at zero; the configuration counts as loaded now.
+    #[must_use]
+    pub fn new() -> Self {
         let registry = Prometheus::new();
-        let failures = counters(
-            &registry,
-            "vigie_collector_failures_total",
-            "Scrapes in which a collector failed, by reason.",
-            &["collector", "reason"],
-        );
-        let conflicts = counters(
-            &registry,
-            "vigie_exposition_conflicts_total",
-            "Samples left out because another collector had the series, or the family as another type.",
-            &["collector"],
-        );
-        SelfMetrics { registry, failures, conflicts }
+        let made = SelfMetrics {
+            failures: made(IntCounterVec::new(
+                Opts::new(
+                    "vigie_collector_failures_total",
+                    "Scrapes in which a collector failed, by reason.",
+                ),
+                &["collector", "reason"],
+            )),
+            conflicts: made(IntCounterVec::new(
+                Opts::new(
+                    "vigie_exposition_conflicts_total",
+                    "Samples left out because another collector had the series, or the family as \
+                     another type.",
+                ),
+                &["collector"],
+            )),
+            reload_failures: made(IntCounter::new(
+                "vigie_config_reload_failures_total",
+                "Configurations that were refused; the old one stayed.",
+            )),
+            reload_ok: made(IntGauge::new(
+                "vigie_config_last_reload_successful",
+                "Whether the last configuration was taken.",
+            )),
+            reload_time: made(Gauge::new(
+                "vigie_config_last_reload_success_timestamp_seconds",
+                "When a configuration was last taken, Unix time.",
+            )),
+            others: Mutex::default(),
+            registry,
+        };
+        made.register(&made.failures);
+        made.register(&made.conflicts);
+        made.register(&made.reload_failures);
+        made.register(&made.reload_ok);
+        made.register(&made.reload_time);
+        made.reloaded(true);
+        made
+    }
+
+    /// Shows the metrics of another part of vigie, such as the router's, beside its own.
+    pub fn add(&self, registry: Prometheus) {
+        lock(&self.others).push(registry);
+    }
+
+    /// Notes whether a configuration was taken.
+    pub fn reloaded(&self, taken: bool) {
+        self.reload_ok.set(i64::from(taken));
+        if taken {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.reload_time.set(now.as_secs_f64());
+        } else {
+            self.reload_failures.inc();
+        }
+    }
+
+    fn register<C: prometheus::core::Collector + Clone + 'static>(&self, metric: &C) {
+        if let Err(error) = self.registry.register(Box::new(metric.clone())) {
+            tracing::error!(%error, "cannot register a metric");
+        }
     }
 
     pub(super) fn count(&self, registry: &Registry, outcomes: &[Outcome]) {
@@ -58,17 +121,14 @@ impl SelfMetrics {
         BUILD_INFO.emit(sink, [env!("CARGO_PKG_VERSION")], true);
         process::write(sink);
         bridge::write_families(&self.registry.gather(), sink);
+        for other in &*lock(&self.others) {
+            bridge::write_families(&other.gather(), sink);
+        }
     }
 }
 
-/// Names and labels are constants of this file, so neither step fails; if one did, the counter
-/// would merely not be shown.
-fn counters(registry: &Prometheus, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    let made = IntCounterVec::new(Opts::new(name, help), labels);
-    #[allow(clippy::expect_used, reason = "constant names and labels, checked by the tests")]
-    let counter = made.expect("constant names are valid");
-    if let Err(error) = registry.register(Box::new(counter.clone())) {
-        tracing::error!(name, %error, "cannot register a counter");
-    }
-    counter
+/// Names and labels are constants of this file, so that nothing here is refused.
+fn made<T>(metric: Result<T, prometheus::Error>) -> T {
+    #[allow(clippy::expect_used, reason = "constant names and labels, made by every test")]
+    metric.expect("constant names are valid")
 }
