@@ -10,7 +10,7 @@ use tokio::sync::{Mutex as TurnMutex, Semaphore, watch};
 use tokio::task::JoinSet;
 use vigie_core::alert::AlertSink;
 use vigie_core::clock::SharedClock;
-use vigie_core::collect::{Filter, Scraper};
+use vigie_core::collect::{Filter, Scraper, SelfMetrics};
 use vigie_core::encode::Format;
 use vigie_core::http::{Found, Listener, Method, Request, Response, Route, Routes, StatusCode};
 use vigie_core::plugin::ServiceContext;
@@ -86,6 +86,12 @@ impl Vigie {
         let scraper = self.scraper();
         let scrape = move || scraper.scrape(format, Filter::default(), None).body.clone();
         tokio::task::spawn_blocking(scrape).await.unwrap_or_default()
+    }
+
+    /// vigie's own metrics; what a program adds is shown beside them.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<SelfMetrics> {
+        self.0.outlets.metrics.clone()
     }
 
     /// The collectors and their last outcomes.

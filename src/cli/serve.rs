@@ -35,14 +35,16 @@ async fn serve(start: Start) -> anyhow::Result<()> {
     };
     let alerting = wanted("alerting.listen-address");
     // Ports first: a second vigie must fail before it touches the first one's state.
-    let telemetry_server = Server::bind(&wanted("web.listen-address"))?;
-    let alerting_server = Server::bind(&alerting)?;
+    let telemetry_server = Server::bind(&wanted("web.listen-address"))?.named("telemetry");
+    let alerting_server = Server::bind(&alerting)?.named("alerting");
     let mut builder = start.builder.storage(storage::open(flags.text("storage.path"))?);
     if !alerting.is_empty() {
         builder = builder.alerting();
     }
     let vigie = builder.start().await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "vigie");
+    vigie.metrics().add(telemetry_server.metrics());
+    vigie.metrics().add(alerting_server.metrics());
     announce(&telemetry_server.local_addresses(), "metrics");
     announce(&alerting_server.local_addresses(), "alerts");
     vigie.notes().iter().for_each(|note| tracing::info!("{note}"));

@@ -133,14 +133,21 @@ impl Watched {
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: TcpStream, exchange: Exchange, stop: watch::Receiver<bool>) {
     let (remote, limits) = (exchange.remote, exchange.limits);
+    let metrics = exchange.metrics.clone();
     let watched = exchange.watched.clone();
     let socket = TokioIo::new(Socket { stream, watched: watched.clone() });
     let service = Service { exchange: Arc::new(exchange), count: AtomicU64::new(0) };
     let mut connection = builder(&limits).serve_connection(socket, service);
     match drive(&mut connection, &watched, stop.clone()).await {
         Ok(()) => {}
-        Err(Ended::Expired) => return tracing::debug!(%remote, "closed: {}", watched.complaint()),
-        Err(Ended::Broken(error)) => tracing::debug!(%remote, "closed: {error}"),
+        Err(Ended::Expired) => {
+            metrics.closed(watched.complaint());
+            return tracing::debug!(%remote, "closed: {}", watched.complaint());
+        }
+        Err(Ended::Broken(error)) => {
+            metrics.closed(if error.is_parse() { "not HTTP" } else { "broken off" });
+            tracing::debug!(%remote, "closed: {error}");
+        }
     }
     if !*stop.borrow() {
         linger(connection.into_parts().io.into_inner().stream).await;

@@ -20,12 +20,14 @@ use super::super::router::Found;
 use super::super::{Query, Request, Response, Route, Routes};
 use super::Limits;
 use super::connection::Watched;
+use super::metrics::Metrics;
 
 /// What answers the requests of one connection.
 pub(super) struct Exchange {
     pub(super) remote: SocketAddr,
     pub(super) routes: Routes,
     pub(super) limits: Limits,
+    pub(super) metrics: Metrics,
     pub(super) watched: Watched,
 }
 
@@ -44,6 +46,7 @@ impl Exchange {
             None => self.exchange(request).await,
         };
         self.watched.answered();
+        self.metrics.answered(response.status);
         finish(response, head_only)
     }
 

@@ -10,6 +10,7 @@ mod exchange;
 mod framing;
 mod guard;
 mod limits;
+mod metrics;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use self::metrics::Metrics;
 pub use limits::Limits;
 
 use super::Routes;
@@ -67,6 +69,7 @@ impl ServerError {
 pub struct Server {
     listeners: Vec<std::net::TcpListener>,
     limits: Limits,
+    metrics: Metrics,
 }
 
 impl Server {
@@ -77,7 +80,11 @@ impl Server {
     /// With the first address that is not understood or cannot be bound, and why.
     pub fn bind(addresses: &[String]) -> Result<Self, ServerError> {
         let listeners: Result<_, _> = addresses.iter().map(|one| address::bind(one)).collect();
-        Ok(Server { listeners: listeners?, limits: Limits::default() })
+        Ok(Server {
+            listeners: listeners?,
+            limits: Limits::default(),
+            metrics: Metrics::new("http"),
+        })
     }
 
     /// Replaces the limits.
@@ -85,6 +92,19 @@ impl Server {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Sets the label `server` of its metrics; `http` otherwise.
+    #[must_use]
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.metrics = Metrics::new(name);
+        self
+    }
+
+    /// Answers by status, and connections it had to close.
+    #[must_use]
+    pub fn metrics(&self) -> prometheus::Registry {
+        self.metrics.registry.clone()
     }
 
     /// Where it listens, in the order given.
@@ -105,7 +125,7 @@ impl Server {
         let listeners: io::Result<Vec<_>> =
             self.listeners.into_iter().map(TcpListener::from_std).collect();
         let listeners = listeners?;
-        let mut house = House::new(routes, self.limits);
+        let mut house = House::new(routes, self.limits, self.metrics);
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
@@ -126,6 +146,7 @@ impl Server {
 struct House {
     routes: Routes,
     limits: Limits,
+    metrics: Metrics,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     guests: HashMap<Id, Guest>,
@@ -139,10 +160,11 @@ struct Guest {
 }
 
 impl House {
-    fn new(routes: Routes, limits: Limits) -> Self {
+    fn new(routes: Routes, limits: Limits, metrics: Metrics) -> Self {
         House {
             routes,
             limits,
+            metrics,
             stop: watch::Sender::new(false),
             tasks: JoinSet::new(),
             guests: HashMap::new(),
@@ -184,6 +206,7 @@ impl House {
             remote,
             routes: self.routes.clone(),
             limits: self.limits,
+            metrics: self.metrics.clone(),
             watched: watched.clone(),
         };
         let stop = self.stop.subscribe();
@@ -211,6 +234,7 @@ impl House {
             && let Some(guest) = self.guests.remove(&id)
         {
             guest.task.abort();
+            self.metrics.closed("crowded out");
         }
     }
 

@@ -23,6 +23,7 @@ const BIG: usize = 32 << 20;
 struct Running {
     address: SocketAddr,
     routes: Routes,
+    metrics: prometheus::Registry,
     wait: Arc<Wait>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<std::io::Result<()>>,
@@ -34,10 +35,11 @@ impl Running {
         let address = server.local_addresses()[0];
         let wait = Arc::<Wait>::default();
         let routes = Routes::new(routes(&wait));
+        let metrics = server.metrics();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
         let task = tokio::spawn(server.serve(routes.clone(), stopped));
-        Running { address, routes, wait, stop: Some(stop), task }
+        Running { address, routes, metrics, wait, stop: Some(stop), task }
     }
 
     async fn connect(&self) -> Client {
@@ -477,4 +479,24 @@ fn no_bytes_harm_the_server() {
         })?;
     });
     runtime.block_on(server.check());
+}
+#[tokio::test]
+async fn counters_tell_of_answers_and_of_closed_connections() {
+    let limits = Limits { head: Duration::from_millis(50), ..Limits::default() };
+    let server = Running::start(limits);
+    server.check().await;
+    server.talk("this is not HTTP\r\n\r\n").await;
+    server.talk("GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    server.talk("GET /never HTTP/1.1\r\nHo").await;
+    let mut sink = crate::encode::TextSink::default();
+    crate::bridge::write_families(&server.metrics.gather(), &mut sink);
+    let page = String::from_utf8(sink.to_exposition()).unwrap();
+    for line in [
+        "vigie_http_requests_total{code=\"200\",server=\"http\"} 1\n",
+        "vigie_http_requests_total{code=\"404\",server=\"http\"} 1\n",
+        "vigie_http_connections_closed_total{reason=\"not HTTP\",server=\"http\"} 1\n",
+        "{reason=\"the head of a request did not come in time\",server=\"http\"} 1\n",
+    ] {
+        assert!(page.contains(line), "{line} in {page}");
+    }
 }

@@ -1,0 +1,47 @@
+//! What a server counts: answers by status, connections it had to close.
+//!
+//! A client that is refused learns why; these tell everybody else. It must not know any route.
+
+use prometheus::{IntCounterVec, Opts, Registry};
+
+/// Counters of one server, in a registry of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Metrics {
+    pub(super) registry: Registry,
+    answers: IntCounterVec,
+    closed: IntCounterVec,
+}
+
+impl Metrics {
+    /// `server` is the value of the label `server`.
+    pub(super) fn new(server: &'static str) -> Self {
+        let counters = |name: &str, help: &str, label: &str| {
+            let options = Opts::new(name, help).const_label("server", server);
+            #[allow(clippy::expect_used, reason = "constant names and labels, made by every test")]
+            IntCounterVec::new(options, &[label]).expect("constant names are valid")
+        };
+        let metrics = Metrics {
+            registry: Registry::new(),
+            answers: counters("vigie_http_requests_total", "Answers by status code.", "code"),
+            closed: counters(
+                "vigie_http_connections_closed_total",
+                "Connections closed because of what the client did, by reason.",
+                "reason",
+            ),
+        };
+        for counter in [&metrics.answers, &metrics.closed] {
+            if let Err(error) = metrics.registry.register(Box::new(counter.clone())) {
+                tracing::error!(%error, "cannot register a metric");
+            }
+        }
+        metrics
+    }
+
+    pub(super) fn answered(&self, status: http::StatusCode) {
+        self.answers.with_label_values(&[status.as_str()]).inc();
+    }
+
+    pub(super) fn closed(&self, reason: &str) {
+        self.closed.with_label_values(&[reason]).inc();
+    }
+}
