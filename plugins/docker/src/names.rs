@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +29,6 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
 /// Events taken together, when many come at once.
 const BATCH: usize = 256;
-/// More than any machine runs.
-const MAX_CONTAINERS: usize = 10_000;
 
 /// The service that follows the daemon.
 pub(crate) struct Names {
@@ -107,18 +106,19 @@ impl Names {
         let known = self.snapshot.get();
         let node = api.swarm_node().await.unwrap_or_else(|_| known.node.clone());
         let mut fresh = Snapshot { node, link: Link::Up, ..Snapshot::default() };
-        for summary in api.list().await?.into_iter().take(MAX_CONTAINERS) {
+        for summary in api.list().await? {
             if let Some((id, container)) = from_summary(summary, &self.labels) {
                 // Should its inspection fail now, an earlier one says more than the list.
                 let container =
                     known.containers.get(&id).cloned().unwrap_or_else(|| Arc::new(container));
-                fresh.containers.insert(id, container);
+                fresh.put(id, container);
             }
         }
         let all = fresh.containers.keys().cloned().collect();
         self.inspect(api, all, &mut fresh).await?;
-        if known.link != Link::Up {
-            tracing::info!(host = %self.host, containers = fresh.containers.len(), "following the Docker daemon");
+        // At the start the note said it; news is only an answer after there was none.
+        if known.link != Link::Up && self.snapshot.version() > 0 {
+            tracing::info!(host = %self.host, containers = fresh.containers.len(), "the Docker daemon answers");
         }
         self.snapshot.set(fresh);
         Ok(())
@@ -141,11 +141,8 @@ impl Names {
     ) -> Result<(), Error> {
         for id in ids {
             match api.inspect(&id).await {
-                Ok(Some(_))
-                    if fresh.containers.len() >= MAX_CONTAINERS
-                        && !fresh.containers.contains_key(&id) => {}
                 Ok(Some(found)) => {
-                    fresh.containers.insert(id, Arc::new(from_inspection(found, &self.labels)));
+                    fresh.put(id, Arc::new(from_inspection(found, &self.labels)));
                 }
                 Ok(None) => {
                     fresh.containers.remove(&id);
@@ -165,10 +162,15 @@ impl Names {
     fn lost(&self, error: &Error) -> bool {
         let known = self.snapshot.get();
         let was_up = known.link == Link::Up;
+        let first = self.snapshot.version() == 0;
+        let absent = matches!(error, Error::SocketNotFoundError(_));
+        let reason = reason(error);
         if was_up {
-            tracing::warn!(host = %self.host, %error, "lost the Docker daemon; container figures go on");
+            tracing::warn!(host = %self.host, reason, "lost the Docker daemon; container figures go on");
+        } else if first && !absent {
+            tracing::warn!(host = %self.host, reason, "cannot ask the Docker daemon; containers go by their ids");
         } else {
-            tracing::debug!(host = %self.host, %error, "cannot reach the Docker daemon");
+            tracing::debug!(host = %self.host, reason, "cannot reach the Docker daemon");
         }
         let link = if known.link == Link::Unseen { Link::Unseen } else { Link::Down };
         self.snapshot.set(Snapshot { link, ..Snapshot::clone(&known) });
@@ -176,6 +178,36 @@ impl Names {
     }
 }
 
+/// An error with its causes: the client's own words hide the refusal of a socket.
+fn reason(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    // A daemon may answer an error of any length.
+    text.truncate(text.floor_char_boundary(300));
+    text
+}
+
 fn ended() -> Error {
     Error::DockerStreamError { error: "the stream of events ended".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_names_the_cause_once_and_is_short() {
+        let refused = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(reason(&Error::from(refused)), "permission denied");
+        let long = Error::DockerStreamError { error: "é".repeat(1000) };
+        assert!(reason(&long).len() <= 300);
+    }
 }

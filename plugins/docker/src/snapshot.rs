@@ -16,6 +16,18 @@ pub(crate) struct Snapshot {
     pub(crate) link: Link,
 }
 
+/// More than any machine runs.
+const MAX_CONTAINERS: usize = 10_000;
+
+impl Snapshot {
+    /// Adds or replaces a container, up to a limit that bounds what a daemon may make us keep.
+    pub(crate) fn put(&mut self, id: String, container: Arc<Container>) {
+        if self.containers.len() < MAX_CONTAINERS || self.containers.contains_key(&id) {
+            self.containers.insert(id, container);
+        }
+    }
+}
+
 /// How it stands with the daemon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Link {

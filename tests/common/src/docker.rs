@@ -32,7 +32,6 @@ impl Docker {
     /// When they do not start: root and Debian's docker.io are needed.
     #[must_use]
     pub fn start() -> Docker {
-        program("dockerd");
         // Not below TMPDIR: sockets lie there, and their paths are short.
         let dir = tempfile::Builder::new().prefix("vl").tempdir_in("/tmp").unwrap();
         let metrics = SocketAddr::from(([127, 0, 0, 1], free_port()));
