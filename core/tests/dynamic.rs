@@ -118,7 +118,7 @@ fn files_that_are_no_plugins_are_told() {
     refused(Path::new("/nowhere/libx.so"), "No such file");
     refused(dir.path(), "not a regular file");
     refused(Path::new("/dev/null"), "not a regular file");
-    refused(&text, "");
+    refused(&text, "file too short");
     for (table, what) in [
         ("nothing", "exports no symbol \"vigie_plugin_nothing\""),
         ("old", "speaks version 77 of the plugin interface, this vigie speaks 1"),

@@ -10,9 +10,8 @@
 use std::any::Any;
 use std::ffi::c_void;
 use std::fmt;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, TryLockError, mpsc};
 use std::thread::{self, ThreadId};
@@ -21,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::abi::{self, ABI, FAILED, Host, OK, Output, PANICKED, Refused, Table, Text};
 use super::checked::{Checked, LABELS, POINTS, TEXT};
 use super::wire::{Built, Description, Failure, Flag, Order, Refusal, Tree};
-use super::{Parts, Setup};
+use super::{LoadError, Parts, Reason, Setup};
 use crate::collect::{Bound, BuildError, CollectError, Collector, CollectorInfo, Scrape};
 use crate::config::{ConfigError, FlagDef, Node, Value};
 use crate::metric::{Desc, HistogramView, Kind, MetricSink, Sample, SummaryView};
@@ -141,71 +140,6 @@ impl fmt::Debug for LoadedPlugin {
     }
 }
 
-/// Why a file could not be loaded.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot load plugin {}: {reason}", path.display())]
-pub struct LoadError {
-    /// The file.
-    pub path: PathBuf,
-    /// Why.
-    pub reason: Reason,
-}
-
-/// What is wrong with a plugin file.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Reason {
-    /// This vigie is a static binary.
-    #[error(
-        "this vigie was built without the feature \"dynamic\", as static binaries are, and loads \
-         no plugins; use a dynamically linked build"
-    )]
-    Unsupported,
-    /// The file cannot be read.
-    #[error("{0}")]
-    File(#[from] io::Error),
-    /// A directory, a FIFO, a device.
-    #[error("it is not a regular file")]
-    NotAFile,
-    /// The dynamic linker refuses it.
-    #[error("{0}")]
-    Library(String),
-    /// It exports no plugin under the name of the file.
-    #[error(
-        "it exports no symbol {0:?}: is it a vigie plugin, and does it still have the name that \
-         cargo gave it?"
-    )]
-    NoSymbol(String),
-    /// It was built for another version of the interface.
-    #[error("it speaks version {theirs} of the plugin interface, this vigie speaks {ours}")]
-    Abi {
-        /// The plugin's.
-        theirs: u32,
-        /// Ours.
-        ours: u32,
-    },
-    /// Its table is too small.
-    #[error("its table has {theirs} bytes, version {ABI} of the plugin interface has {ours}")]
-    Size {
-        /// The plugin's.
-        theirs: u32,
-        /// Ours.
-        ours: usize,
-    },
-    /// A function is missing in its table.
-    #[error("its table has no function {0:?}")]
-    Missing(&'static str),
-    /// It does not say what it is.
-    #[error("its description is broken: {0}")]
-    Description(String),
-    /// It panicked while it described itself.
-    #[error("it panicked: {0}")]
-    Panicked(String),
-    /// It did not return.
-    #[error("it did not return within {} s", .0.as_secs())]
-    Hung(Duration),
-}
-
 fn load_now(path: &Path) -> Result<LoadedPlugin, Reason> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(Reason::NotAFile);
@@ -237,7 +171,7 @@ fn open_library(path: &Path) -> Result<*const Table, Reason> {
     // plugin trusts it as he trusts vigie. RTLD_NOW: a missing symbol is an error here, and does
     // not end the process at its first use.
     let library = unsafe { Library::open(Some(&file), RTLD_NOW | RTLD_LOCAL) };
-    let library = library.map_err(|error| Reason::Library(error.to_string()))?;
+    let library = library.map_err(|error| Reason::Library(innermost(&error)))?;
     // Never unloaded: threads, hooks and strings of the plugin may outlive every use of it.
     let library = Box::leak(Box::new(library));
     // SAFETY: the symbol is a static, of which only the address is taken here.
@@ -248,6 +182,12 @@ fn open_library(path: &Path) -> Result<*const Table, Reason> {
 #[cfg(not(feature = "dynamic"))]
 fn open_library(_: &Path) -> Result<*const Table, Reason> {
     Err(Reason::Unsupported)
+}
+
+/// The linker's own words.
+#[cfg(feature = "dynamic")]
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 /// `libx.so` and `libx.so.1` are of the crate `x`.
@@ -661,4 +601,45 @@ fn within<T: Send + 'static>(
     let run = move || drop(done.send(call()));
     thread::Builder::new().name("plugin".into()).spawn(run).ok()?;
     wait.recv_timeout(limit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(feature = "dynamic")]
+    fn the_file_s_name_is_the_crate_s() {
+        for (file, crate_name) in
+            [("/a/libx_y.so", "x_y"), ("libx-y.so.1.2", "x_y"), ("./x.so", "x"), ("", "")]
+        {
+            assert_eq!(symbol(Path::new(file)), format!("vigie_plugin_{crate_name}"));
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "dynamic"))]
+    fn a_static_build_says_that_it_loads_nothing() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = load(file.path()).unwrap_err().to_string();
+        assert!(error.contains(&*file.path().to_string_lossy()), "{error}");
+        assert!(error.contains("without the feature \"dynamic\""), "{error}");
+    }
+
+    #[test]
+    fn a_call_that_never_returns_is_given_up() {
+        assert_eq!(within(Duration::from_secs(60), || 7), Some(7));
+        let never = || loop {
+            thread::park();
+        };
+        assert_eq!(within::<u8>(Duration::from_millis(10), never), None);
+    }
+
+    #[test]
+    fn names_are_plain() {
+        assert!(check_name("dice.x-1_y").is_ok());
+        for bad in ["", "Dice", "a b", "a/b", "é", &"x".repeat(65)] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 pub mod abi;
 mod checked;
+mod error;
 #[doc(hidden)]
 pub mod export;
 mod load;
@@ -14,7 +15,8 @@ mod plugin;
 mod service;
 mod wire;
 
-pub use load::{LoadError, LoadedPlugin, Reason, load};
+pub use error::{LoadError, Reason};
+pub use load::{LoadedPlugin, load};
 pub use plugin::{Parts, Plugin, Setup};
 #[cfg(feature = "runtime")]
 pub use service::{BoxError, Service, ServiceContext};
