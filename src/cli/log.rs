@@ -6,6 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -15,10 +16,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::terminal::{self, Style};
 
-/// Sends all log lines to standard error in the form asked for.
-pub(crate) fn install(matches: &ArgMatches) -> anyhow::Result<()> {
+/// Sends all log lines to standard error in the form asked for. Only a program that stays has
+/// something to tell by itself: the others warn, unless told to say more.
+pub(crate) fn install(matches: &ArgMatches, stays: bool) -> anyhow::Result<()> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
-    let level: LevelFilter = text("log.level").parse()?;
+    let told = matches.value_source("log.level") == Some(ValueSource::CommandLine);
+    let level: LevelFilter =
+        if told || stays { text("log.level").parse()? } else { LevelFilter::WARN };
     let form = match text("log.format") {
         "json" => Form::Json,
         _ if terminal::stderr_colour() => Form::Terminal,

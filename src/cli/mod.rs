@@ -45,7 +45,8 @@ fn dispatch(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)));
         }
     };
-    log::install(&matches)?;
+    let stays = matches.subcommand_name().is_none_or(|name| name == "serve");
+    log::install(&matches, stays)?;
     match matches.subcommand() {
         None => serve::run(settings(&matches, catalogue)),
         Some(("serve", matches)) => serve::run(settings(matches, catalogue)),
