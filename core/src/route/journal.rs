@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::RETENTION;
 use super::machine::{Change, State};
 use super::nflog::{LogEntry, LogKey};
 use super::silence::Silence;
-use super::silences::RETENTION;
 use super::wire::{Decoded, decode_log, decode_silences, encode_log_entry, encode_silence};
 use crate::alert::{Alert, Fingerprint};
 use crate::storage::{Log, Storage, StorageError};

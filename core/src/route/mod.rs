@@ -25,6 +25,9 @@ mod view;
 mod wire;
 
 pub use config::RouteConfig;
+/// How long what is over is kept (`--data.retention`).
+const RETENTION: std::time::Duration = std::time::Duration::from_secs(120 * 3600);
+
 #[cfg(feature = "runtime")]
 pub use driver::{Router, RouterHandle};
 pub use group::{Wish, needs_notify};

@@ -9,11 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::RETENTION;
 use super::plan::Integration;
 use crate::clock;
-
-/// How long an entry is kept at most (`--data.retention`).
-pub(super) const RETENTION: Duration = Duration::from_secs(120 * 3600);
 
 /// Whom an entry is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,12 +71,10 @@ pub(super) struct NotificationLog {
 }
 
 impl NotificationLog {
-    /// Takes an entry unless a later one is known.
+    /// Takes the latest entry of its key; that it is the latest the caller knows, not a clock that
+    /// may have been set back.
     pub(super) fn record(&mut self, entry: Arc<LogEntry>) {
-        let known = self.entries.get(&entry.key);
-        if known.is_none_or(|known| known.timestamp <= entry.timestamp) {
-            self.entries.insert(entry.key.clone(), entry);
-        }
+        self.entries.insert(entry.key.clone(), entry);
     }
 
     /// The entry of a key that has not expired.
@@ -119,8 +115,8 @@ mod tests {
     #[test]
     fn the_latest_entry_counts_until_it_expires() {
         let mut log = NotificationLog::default();
+        log.record(entry(8));
         log.record(entry(5));
-        log.record(entry(3));
         let key = entry(0).key.clone();
         let at = |second| Timestamp::from_second(second).unwrap();
         assert_eq!(log.get(&key, at(6)).unwrap().timestamp, at(5));

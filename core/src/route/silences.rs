@@ -6,17 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::RETENTION;
 use super::machine::Change;
 use super::silence::{PostedSilence, Silence, SilenceError, SilenceState};
 use crate::alert::{LabelSet, Matcher, Matchers};
 use crate::clock;
 
-/// How long a silence is kept after its end (`--data.retention`).
-pub(super) const RETENTION: Duration = Duration::from_secs(120 * 3600);
 /// Silences kept, expired ones included (`--silences.max-silences`).
 const MAX_SILENCES: usize = 10_000;
 /// Bytes of all texts of one silence (`--silences.max-silence-size-bytes`).
@@ -113,12 +111,8 @@ impl Silences {
         Ok(SilenceChange { id: id.to_owned(), silences })
     }
 
-    /// Takes a silence as it is, unless a later state of it is known.
+    /// Takes a silence in its latest state.
     pub(super) fn apply(&mut self, silence: Arc<Silence>) {
-        let known = self.known.get(&silence.id);
-        if known.is_some_and(|known| known.silence.updated_at > silence.updated_at) {
-            return;
-        }
         self.version += 1;
         let id = silence.id.clone();
         self.versions.insert(self.version, id.clone());

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -43,9 +44,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// Snapshots are written this often, so that the log stays short (Alertmanager's maintenance).
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(15 * 60);
-/// And earlier when the log has grown beyond this many bytes.
+/// And earlier when the log is longer than this many bytes.
 const LONGEST_LOG: u64 = 64 << 20;
-/// After a failed write the next snapshot, which mends it, is tried in.
+/// A snapshot that shortens the log or mends a failed write is tried after so long.
 const MEND_EVERY: Duration = Duration::from_secs(5);
 /// What is being sent may end for so long when the router stops.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -100,6 +101,7 @@ impl Router {
             storing: JoinSet::new(),
             counted: (0, Instant::now()),
             snapshot_at: Instant::now() + SNAPSHOT_EVERY,
+            snapshot: None,
         };
         tokio::spawn(owner.run());
         Ok(RouterHandle { events, metrics })
@@ -129,6 +131,8 @@ struct Owner {
     /// The version the gauges show, and when they were set.
     counted: (u64, Instant),
     snapshot_at: Instant,
+    /// The snapshot that is being written.
+    snapshot: Option<Stored>,
 }
 
 impl Owner {
@@ -286,17 +290,21 @@ impl Owner {
     }
 
     fn snapshot(&mut self) {
-        let now = Instant::now();
-        if self.writer.length() > LONGEST_LOG {
-            self.snapshot_at = self.snapshot_at.min(now);
+        if self.snapshot.as_mut().is_some_and(|s| matches!(s.try_recv(), Err(TryRecvError::Empty)))
+        {
+            return;
         }
-        if self.writer.is_behind() {
+        let now = Instant::now();
+        if self.writer.is_behind() || self.writer.length() > LONGEST_LOG {
             self.snapshot_at = self.snapshot_at.min(now + MEND_EVERY);
         }
         // A silence that is being stored stands in the log only, and must not be cleared with it.
-        if self.snapshot_at <= now && self.storing.is_empty() {
-            self.snapshot_at = now + SNAPSHOT_EVERY;
-            drop(self.writer.compact(self.machine.state(self.clock.now())));
+        if self.snapshot_at > now || !self.storing.is_empty() {
+            return;
+        }
+        self.snapshot_at = now + SNAPSHOT_EVERY;
+        if self.writer.length() > 0 || self.writer.is_behind() {
+            self.snapshot = Some(self.writer.compact(self.machine.state(self.clock.now())));
         }
     }
 

@@ -123,6 +123,8 @@ pub struct Machine {
     suppressed: Suppressed,
     next_id: u64,
     maintenance: Timestamp,
+    /// The latest time that was seen.
+    latest: Timestamp,
     version: u64,
     view: Option<Arc<View>>,
 }
@@ -214,6 +216,10 @@ impl Machine {
 
     /// What time alone changes: alerts end, silences begin and end, old things are forgotten.
     fn advance(&mut self, now: Timestamp) {
+        if now < self.latest {
+            self.set_back(now);
+        }
+        self.latest = now;
         while let Some((_, alert)) = self.ends.pop_first_if(now) {
             self.end(alert);
         }
@@ -228,6 +234,18 @@ impl Machine {
                 self.touch();
             }
             self.shrink();
+        }
+    }
+
+    /// The wall clock was set back: no group may wait for a time that now is far away.
+    fn set_back(&mut self, now: Timestamp) {
+        self.maintenance = self.maintenance.min(clock::add(now, MAINTENANCE));
+        for (due, id) in std::mem::take(&mut self.due) {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            let wait =
+                if group.flushed { group.route.group_interval } else { group.route.group_wait };
+            group.due = due.min(clock::add(now, wait));
+            self.due.insert((group.due, id));
         }
     }
 

@@ -39,6 +39,7 @@ impl Machine {
             suppressed: Suppressed::default(),
             next_id: 0,
             maintenance: clock::add(now, MAINTENANCE),
+            latest: now,
             version: 1,
             view: None,
             plan,

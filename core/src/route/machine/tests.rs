@@ -269,6 +269,18 @@ fn a_reload_keeps_alerts_timers_and_what_is_under_way() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_holds_up_nothing() {
+    let mut machine = machine();
+    fire(&mut machine, "alertname=A", 10_000);
+    assert_eq!(said(&mut machine, 10_030), [(FirstNotification, 1, 0)]);
+    fire(&mut machine, "alertname=A,i=2", 5_000);
+    silence(&mut machine, "alertname=B", 5_000, 9_000);
+    assert_eq!(machine.next_wakeup(), at(5_300));
+    assert_eq!(said(&mut machine, 5_300), [(NewAlerts, 2, 0)]);
+    assert_eq!(said(&mut machine, 5_600), [], "the log knows");
+}
+
+#[test]
 fn a_view_stays_the_same_while_nothing_changes() {
     let mut machine = machine();
     fire(&mut machine, "alertname=A", 0);
