@@ -100,6 +100,12 @@ static BURN_RATE: Family<2> = Family::gauge(
     "How fast the error budget is used up over a window; 1 lasts exactly for the period.",
     ["slo", "window"],
 );
+static BURNING: Family<4> = Family::gauge(
+    "vigie_slo_burning",
+    "Whether the error budget burns too fast over a long and a short window: what VigieSloBurn is \
+     about.",
+    ["slo", "severity", "long", "short"],
+);
 static BUDGET: Family<1> = Family::gauge(
     "vigie_slo_error_budget_remaining_ratio",
     "Share of the period's error budget that is left; negative when overdrawn.",
@@ -137,6 +143,7 @@ const FAMILIES: &[FamilyDoc] = &[
     EVENTS.doc(),
     ERROR_RATIO.doc(),
     BURN_RATE.doc(),
+    BURNING.doc(),
     BUDGET.doc(),
     MET.doc(),
     APDEX.doc(),
@@ -305,6 +312,13 @@ fn write_slos(sink: &mut dyn MetricSink, slos: &[SloView]) {
         let budget = 1.0 - slo.objective.goal.target().unwrap_or(0.0);
         for (window, ratio) in &slo.standing.ratios {
             rates.emit([&slo.objective.name, &format_duration(*window)], *ratio / budget);
+        }
+    }
+    let mut burning = BURNING.open(sink);
+    for slo in slos {
+        for (pair, burns) in &slo.standing.burns {
+            let (long, short) = (format_duration(pair.long), format_duration(pair.short));
+            burning.emit([&slo.objective.name, pair.severity, &long, &short], *burns);
         }
     }
     each(sink, &BUDGET, slos, |slo| slo.standing.budget_remaining);

@@ -16,7 +16,7 @@ use crate::snapshot::SloView;
 pub(crate) fn of_objective(slo: &SloView, out: &mut Vec<Condition>) {
     let SloView { objective, standing, .. } = slo;
     if objective.alerts.burn {
-        out.extend(standing.burning.iter().map(|pair| burn(slo, pair)));
+        out.extend(standing.burning().map(|pair| burn(slo, pair)));
     }
     if objective.alerts.window && standing.window_broken {
         out.push(broken(objective, objective.window, &objective.severity, &reached(slo)));

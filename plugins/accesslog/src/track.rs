@@ -56,10 +56,17 @@ pub(crate) struct Standing {
     pub(crate) budget_remaining: Option<f64>,
     /// Error ratio per window length, for shares only.
     pub(crate) ratios: Vec<(Duration, f64)>,
-    /// The pairs that burn too fast.
-    pub(crate) burning: Vec<Pair>,
+    /// The pairs of windows, and whether both burn too fast.
+    pub(crate) burns: Vec<(Pair, bool)>,
     /// Whether nothing came for as long as was asked to tell.
     pub(crate) no_data: bool,
+}
+
+impl Standing {
+    /// The pairs that burn too fast.
+    pub(crate) fn burning(&self) -> impl Iterator<Item = &Pair> {
+        self.burns.iter().filter(|(_, burns)| *burns).map(|(pair, _)| pair)
+    }
 }
 
 impl Tracker {
@@ -139,7 +146,7 @@ impl Tracker {
             period,
             budget_remaining: Some(1.0 - period.error_ratio() / budget),
             ratios: self.ratios(now),
-            burning: self.pairs.iter().filter(|p| self.burns(now, p, budget)).cloned().collect(),
+            burns: self.pairs.iter().map(|p| (p.clone(), self.burns(now, p, budget))).collect(),
             no_data: false,
         }
     }
@@ -192,7 +199,7 @@ impl Tracker {
             period: Counts::default(),
             budget_remaining: None,
             ratios: Vec::new(),
-            burning: Vec::new(),
+            burns: Vec::new(),
             no_data: false,
         }
     }
@@ -254,7 +261,7 @@ mod tests {
         let mut tracker = errors(10, 5);
         feed(&mut tracker, NOW, 500, 4);
         let standing = tracker.look(NOW, NOW);
-        assert!(!standing.window_broken && standing.burning.is_empty());
+        assert!(!standing.window_broken && standing.burning().next().is_none());
         assert_eq!(standing.verdict, Verdict::NoTraffic);
         feed(&mut tracker, NOW, 500, 1);
         assert!(tracker.look(NOW, NOW).window_broken);
@@ -275,7 +282,7 @@ mod tests {
         let end = NOW + 59 * 60_000 + 1;
         let burning = |tracker: &mut Tracker, now| {
             let standing = tracker.look(now, NOW);
-            standing.burning.iter().map(name).collect::<Vec<_>>()
+            standing.burning().map(name).collect::<Vec<_>>()
         };
         assert_eq!(burning(&mut tracker, end), ["page 1h", "page 6h", "ticket 1d", "ticket 3d"]);
         // Five healthy minutes: the short window of the first pair is clean.
