@@ -92,7 +92,7 @@ pub(crate) fn broken(packages: &[Package]) -> Vec<String> {
             let reasons = [
                 layering(package, dependency, &ours),
                 ownership(package, dependency),
-                defaults(package, dependency),
+                defaults(dependency),
                 origin(dependency),
             ];
             let line = |reason| format!("{} -> {}: {reason}", package.name, dependency.name);
@@ -117,11 +117,11 @@ fn ownership(package: &Package, dependency: &Dependency) -> Option<String> {
     (dependency.product && package.name != *owner).then(|| format!("belongs to {owner} alone"))
 }
 
-fn defaults(package: &Package, dependency: &Dependency) -> Option<String> {
+fn defaults(dependency: &Dependency) -> Option<String> {
     let listed = WITH_DEFAULTS.iter().any(|(name, _)| *name == dependency.name);
-    // The plugins have no default features; core has, for those who embed it.
-    let free = dependency.path.is_some() && dependency.name != CORE || !dependency.product;
-    let fine = !dependency.default_features || listed || free && package.name != CORE;
+    // Our own crates have no default features but core, which has them for those who embed it.
+    let ours = dependency.path.is_some() && dependency.name != CORE;
+    let fine = !dependency.default_features || listed || ours;
     (!fine).then(|| "takes default features; name what is needed instead".to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! A small disk in a mount namespace of one process.
 //!
-//! A full disk and a write-protected one are what they are for root as well, unlike permissions. It
-//! must not touch any mount that the test did not make.
+//! A full disk is full for root as well, unlike a directory without permission. It must not touch any
+//! mount that the test did not make.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -44,26 +44,9 @@ impl Disk {
         }
         path
     }
-
-    /// Makes it read-only, or writable again.
-    ///
-    /// # Panics
-    /// When the mount cannot be changed.
-    pub fn protect(self, process: &Proc, dir: &Path, protect: bool) {
-        let option = if protect { "remount,ro" } else { "remount,rw" };
-        let target = format!("--target={}", process.id());
-        let mut command = Command::new("nsenter");
-        command.arg(target).arg("--mount").args(credentials());
-        let status = command.args(["mount", "-o", option]).arg(dir).status();
-        assert!(status.unwrap().success(), "{option}");
-    }
 }
 
 /// Only root may mount; anybody is root in a user namespace of their own.
 fn user() -> &'static [&'static str] {
     if nix::unistd::geteuid().is_root() { &[] } else { &["--map-root-user"] }
-}
-
-fn credentials() -> &'static [&'static str] {
-    if nix::unistd::geteuid().is_root() { &[] } else { &["--user", "--preserve-credentials"] }
 }

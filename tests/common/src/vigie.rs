@@ -5,9 +5,10 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Read, Seek};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 use crate::disk::Disk;
 use crate::http::{Answer, Query, get, post, request};
 use crate::process::{Proc, target_dir};
-use crate::wait::{SOON, wait_for};
+use crate::wait::{SOON, try_wait_for, wait_for};
 
 /// How it is to be started.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ impl VigieBuilder {
         self
     }
 
-    /// Keeps its state on a small disk of its own, which the test can fill or write-protect.
+    /// Keeps its state on a small disk of its own, which the test can fill.
     #[must_use]
     pub fn disk(mut self, disk: Disk) -> Self {
         self.disk = Some(disk);
@@ -135,11 +136,12 @@ impl Vigie {
         post(self.alerting, "/api/v2/alerts", &json!([{ "labels": labels }])).unwrap()
     }
 
-    /// The alerts of the API that `filter` matches.
+    /// The alerts of the API that `filter` matches; all without one.
     #[must_use]
     pub fn alerts(&self, filter: &str) -> Vec<Value> {
         let filter = filter.replace('"', "%22").replace('=', "%3D");
-        let path = format!("/api/v2/alerts?filter={filter}");
+        let query = if filter.is_empty() { filter } else { format!("?filter={filter}") };
+        let path = format!("/api/v2/alerts{query}");
         let answer = get(self.alerting, &path).unwrap().ok().json();
         answer.as_array().cloned().unwrap_or_default()
     }
@@ -189,10 +191,31 @@ pub fn vigie_program() -> PathBuf {
     path
 }
 
-/// Runs the program to its end.
+/// Runs the program to its end, which has to come soon.
+///
+/// # Panics
+/// When it goes on, such as a `serve` that should have been refused.
 #[must_use]
 pub fn run_vigie<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
-    Command::new(vigie_program()).args(args).output().unwrap()
+    let (mut stdout, mut stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+    let mut command = Command::new(vigie_program());
+    command.args(args).stdin(Stdio::null());
+    command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
+    let mut child = command.spawn().unwrap();
+    let ended = try_wait_for(SOON, || child.try_wait().unwrap().ok_or("it still runs"));
+    let status = ended.unwrap_or_else(|reason| {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        panic!("{command:?}: {reason} after {SOON:?}");
+    });
+    Output { status, stdout: whole(&mut stdout), stderr: whole(&mut stderr) }
+}
+
+fn whole(file: &mut fs::File) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 fn arguments(dir: &Path, more: &[String], web: SocketAddr, alerting: SocketAddr) -> Vec<String> {

@@ -16,16 +16,23 @@ pub const SOON: Duration = Duration::from_secs(60);
 pub fn wait_for<T, E: Display>(
     what: &str,
     limit: Duration,
-    mut probe: impl FnMut() -> Result<T, E>,
+    probe: impl FnMut() -> Result<T, E>,
 ) -> T {
+    try_wait_for(limit, probe).unwrap_or_else(|reason| {
+        panic!("waited {limit:?} for {what}; the last look showed: {reason}")
+    })
+}
+
+/// Asks until `probe` gives a value or `limit` has passed, and then gives its last reason.
+pub(crate) fn try_wait_for<T, E: Display>(
+    limit: Duration,
+    mut probe: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
     let deadline = Instant::now() + limit;
     loop {
         match probe() {
-            Ok(value) => return value,
-            Err(reason) if Instant::now() >= deadline => {
-                panic!("waited {limit:?} for {what}; the last look showed: {reason}")
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(25)),
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(25)),
+            outcome => return outcome,
         }
     }
 }
