@@ -255,6 +255,19 @@ fn what_would_not_end_is_stopped() {
 }
 
 #[test]
+fn the_deepest_template_fits_a_small_stack() {
+    let parens = "(print ".repeat(50) + "." + &")".repeat(50);
+    let body = format!("{{{{ if {parens} }}}}{{{{ with . }}}}{{{{ range $.Alerts }}}}");
+    let ends = "{{ end }}".repeat(3);
+    let template = format!(
+        "{{{{ define \"r\" }}}}{body}{{{{ template \"r\" $ }}}}{ends}{{{{ end }}}}{{{{ template \"r\" . }}}}"
+    );
+    let render = move || error(&template);
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(render).unwrap();
+    assert!(thread.join().unwrap().contains("nested deeper"), "stopped, not overflown");
+}
+
+#[test]
 fn a_check_finds_what_is_missing() {
     let templates = Templates::default();
     let error = |text: &str| templates.check(text).unwrap_err().to_string();

@@ -1,4 +1,11 @@
 //! Real mail through a real server (`tests/lab/smtp`), TLS and log-in included.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "in a test a panic is the message"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

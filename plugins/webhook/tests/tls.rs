@@ -1,4 +1,10 @@
 //! Webhooks over TLS to a real server (`tests/lab/webhook`): whom the client trusts, and who it is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in a test a panic is the message"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
