@@ -17,8 +17,8 @@ use crate::family::{
     describe,
 };
 use crate::latest::Latest;
+use crate::machine::{self, Identity, Machine};
 use crate::netdev::parse_net_dev;
-use crate::process::Machine;
 use crate::snapshot::{Container, Link, Snapshot};
 use crate::state;
 
@@ -33,7 +33,7 @@ pub(crate) static DEF: CollectorDef<Context> = CollectorDef {
     build: |context| Ok(Box::new(ContainerCollector::new(context))),
 };
 
-const COUNT: usize = family::PLAIN.len() + NETWORK.len() + DISKS.len() + state::PLAIN.len() + 4;
+const COUNT: usize = family::PLAIN.len() + NETWORK.len() + DISKS.len() + state::PLAIN.len() + 7;
 
 static FAMILIES: [FamilyDoc; COUNT] = families();
 
@@ -42,7 +42,8 @@ const fn families() -> [FamilyDoc; COUNT] {
     all[1] = MEMORY_FAILURES;
     all[2] = SCRAPE_ERROR;
     all[3] = state::STATE;
-    let at = append(&mut all, 4, &family::PLAIN);
+    [all[4], all[5], all[6]] = machine::FAMILIES;
+    let at = append(&mut all, 7, &family::PLAIN);
     let at = append(&mut all, at, &NETWORK);
     let at = append(&mut all, at, &DISKS);
     append(&mut all, at, &state::PLAIN);
@@ -69,6 +70,7 @@ struct ContainerCollector {
     /// Somebody asks the daemon, and was not waited for yet.
     expectant: bool,
     cgroups: Option<Cgroups>,
+    identity: Identity,
     files: Files,
     /// Names of block devices by their numbers, which do not change while the machine runs.
     devices: HashMap<(u32, u32), String>,
@@ -90,9 +92,11 @@ impl Collector for ContainerCollector {
         if found.is_empty() && snapshot.link == Link::Unseen {
             return Err(CollectError::no_data("neither a container nor a Docker daemon"));
         }
-        let rows = self.rows(&found, &snapshot, scrape);
+        let machine = Machine::read(&self.paths, &mut self.files);
+        let rows = self.rows(&machine, &found, &snapshot, scrape);
         emit_rows(&rows, &self.devices, sink);
         state::emit(&snapshot, sink);
+        machine.emit(&self.identity, sink);
         sink.family(&describe(&SCRAPE_ERROR));
         sink.sample(&Sample::new(&[], self.cgroups.is_none().into()));
         Ok(())
@@ -101,12 +105,14 @@ impl Collector for ContainerCollector {
 
 impl ContainerCollector {
     fn new(context: &Context) -> Self {
+        let mut files = Files::new();
         ContainerCollector {
+            identity: Identity::read(&context.paths, &mut files),
             cgroups: Cgroups::detect(&context.paths),
             paths: context.paths.clone(),
             snapshot: Arc::clone(&context.snapshot),
             expectant: context.follows,
-            files: Files::new(),
+            files,
             devices: HashMap::new(),
         }
     }
@@ -114,16 +120,16 @@ impl ContainerCollector {
     /// The machine, then the containers.
     fn rows<'a>(
         &mut self,
+        machine: &Machine,
         found: &'a [Found],
         snapshot: &'a Snapshot,
         scrape: &Scrape,
     ) -> Vec<Row<'a>> {
         let Some(cgroups) = &self.cgroups else { return Vec::new() };
         let seen = scrape.now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let machine = Machine::read(&self.paths, &mut self.files);
         let mut rows = vec![Row {
             labels: vec![("id", "/")],
-            figures: root_figures(cgroups, &machine, &self.paths, &mut self.files),
+            figures: root_figures(cgroups, machine, &self.paths, &mut self.files),
         }];
         for Found { cgroup, container } in found {
             let known = snapshot.containers.get(container).map(|container| &**container);

@@ -12,10 +12,10 @@ mod daemon;
 mod family;
 mod label;
 mod latest;
+mod machine;
 mod names;
 mod netdev;
 mod page;
-mod process;
 mod snapshot;
 mod state;
 #[cfg(test)]

@@ -206,6 +206,7 @@ impl Running {
         set("docker.metrics-address", String::new());
         set("path.procfs", tree.join("proc").display().to_string());
         set("path.sysfs", tree.join("sys").display().to_string());
+        set("path.rootfs", tree.display().to_string());
         let config = parse_yaml("vigie.yml", "").unwrap();
         let setup = Setup::new(&config, Arc::new(flags), Arc::new(Nobody));
         let parts = (vigie_docker::PLUGIN.build)(&setup).unwrap();
