@@ -241,7 +241,8 @@ fn amtool_reads_the_configuration_that_is_shown() {
         let node = parse_yaml("a.yml", text).unwrap();
         RouteConfig::read(&node, &[&DEF]).unwrap().plan().original.clone()
     };
-    for shown in [shown(&text), shown(""), shown(&shown(&text))] {
+    let none = RouteConfig::none().plan().original.clone();
+    for shown in [shown(&text), shown(&shown(&text)), none] {
         assert!(!shown.contains("hunter2"), "{shown}");
         let file = dir.path().join("alertmanager.yml");
         std::fs::write(&file, &*shown).unwrap();

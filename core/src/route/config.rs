@@ -88,16 +88,13 @@ impl RouteConfig {
         RouteConfig { plan: plan.into(), notifiers: HashMap::new() }
     }
 
-    /// Reads an `alertmanager.yml`, or the same inline; nothing is [`RouteConfig::none`]. `defs` are
-    /// the kinds of notifiers there are. Template files are sought from the directory of the file
-    /// that `node` stands in.
+    /// Reads an `alertmanager.yml`, or the same inline; a file that is empty is refused, since it
+    /// more likely was lost than meant. `defs` are the kinds of notifiers there are. Template files
+    /// are sought from the directory of the file that `node` stands in.
     ///
     /// # Errors
     /// With the place of what is wrong, unknown or not supported yet.
     pub fn read(node: &Node, defs: &[&NotifierDef]) -> Result<Self, ConfigError> {
-        if node.is_null() {
-            return Ok(RouteConfig::none());
-        }
         for entry in node.entries()? {
             match entry.key.as_str() {
                 "global" | "templates" | "route" | "receivers" | "inhibit_rules" => {}
@@ -358,6 +355,7 @@ time_intervals: []
         for (text, expected) in [
             ("rout: 1", "a.yml:1:1: unknown key \"rout\"; did you mean \"route\"?"),
             ("receivers: []", "a.yml:1:1: key \"route\" is missing"),
+            ("", "a.yml: key \"route\" is missing"),
             ("[a]", "a.yml:1:1: expected a map"),
             (&format!("{route}- name: r"), "a.yml:4:9: another receiver has this name"),
             (&format!("{route}- {{}}"), "a.yml:4:3: a receiver must have a name"),
