@@ -19,8 +19,8 @@ use crate::watch::Watcher;
 
 /// How often everything is looked at, whether something happened or not.
 const TICK: Duration = Duration::from_secs(1);
-/// A busy log changes all the time; it is read so often and not more.
-const PAUSE: Duration = Duration::from_millis(50);
+/// A busy log changes all the time; it is read, and objectives looked at, so often and not more.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How often the checkpoint is written while lines come. After a crash the lines since are read
 /// again, so this bounds work, not what can be lost.
 const STORE: Duration = Duration::from_secs(10);

@@ -157,11 +157,12 @@ pub(super) struct Scored {
 }
 
 impl Scored {
-    pub(super) fn new(objective: Objective) -> Self {
+    /// Which log a file belongs to is not known here: every file is taken for the one meant.
+    pub(super) fn new(mut objective: Objective) -> Self {
+        objective.select.matchers.retain(|matcher| matcher.name() != "source");
         Scored { objective, events: 0, bad: 0, apdex: 0, nanos: 0, sketch: Sketch::default() }
     }
 
-    /// Objectives about one log only cannot be told apart in files: the source is empty here.
     pub(super) fn add(&mut self, record: &Record<'_>) {
         let Some(event) = self.objective.judge("", record) else { return };
         self.events += 1;
