@@ -39,11 +39,11 @@ fn configuration() -> String {
 
 #[test]
 fn nothing_vigie_says_holds_a_secret() {
-    let vigie = Vigie::start(&configuration());
+    let vigie = Vigie::with().yaml(configuration()).arg("--log.level=debug").start();
     assert_eq!(vigie.post(&json!({ "alertname": "A" })).status, 200);
     common::wait_for("the failed notification", common::SOON, || {
-        let failed = vigie.sample("alertmanager_notifications_total{integration=\"webhook\"}");
-        failed.filter(|count| *count > 0.0).ok_or("nothing was sent yet")
+        let name = "alertmanager_notification_requests_failed_total{integration=\"webhook\"}";
+        vigie.sample(name).filter(|count| *count > 0.0).ok_or("nothing was tried yet")
     });
     let broken = configuration().replace("webhook_configs", "webhok_configs");
     let broken = broken.replace("auth_password: ", "auth_password: [") + "]";

@@ -29,7 +29,8 @@ pub fn cdylib(package: &str) -> PathBuf {
         .flatten()
         .filter_map(|file| file.as_str().map(PathBuf::from))
         .collect();
-    let mut libraries = files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "so"));
+    let mut libraries =
+        files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "so"));
     // Dependencies come first, procedural macros among them.
     libraries.next_back().unwrap_or_else(|| panic!("{package} makes no .so"))
 }
