@@ -28,7 +28,6 @@ const OWNED: &[(&str, &str)] = &[
     ("libloading", CORE),
     ("prometheus", CORE),
     ("granit-parser", CORE),
-    ("gtmpl-ng", CORE),
     ("reqwest", "vigie-webhook"),
     ("lettre", "vigie-email"),
     ("bollard", "vigie-docker"),

@@ -271,7 +271,7 @@ impl Exec<'_> {
             }
             Operand::Function(name) => {
                 let args = self.args(command, dot, last)?;
-                call(name, &self.call, &args)
+                return self.call(name, &args, pos);
             }
             Operand::Chain { base, fields } if !fields.is_empty() => {
                 let args = self.args(command, dot, last)?;
@@ -282,7 +282,15 @@ impl Exec<'_> {
             _ if has_args => Err("can't give argument to non-function".to_owned()),
             operand => return self.operand(operand, dot, pos),
         };
-        let value = value.map_err(|what| pos.error(what))?;
+        value.map_err(|what| pos.error(what))
+    }
+
+    fn call(&mut self, name: &str, args: &[Value], pos: Pos) -> Result<Value, TemplateError> {
+        let function = funcs::find(name);
+        let function =
+            function.ok_or_else(|| pos.error(format!("function {name:?} not defined")))?;
+        self.spend(function.steps(), pos)?;
+        let value = function.call(&self.call, args).map_err(|what| pos.error(what))?;
         // What was made is paid for, so that no loop of functions fills the memory.
         self.spend(value.shape().size / 16, pos)?;
         Ok(value)
@@ -332,9 +340,7 @@ impl Exec<'_> {
             Operand::Int(value) => Value::Int(*value),
             Operand::Float(value) => Value::Float(*value),
             Operand::Text(text) => Value::text(text.clone()),
-            Operand::Function(name) => {
-                call(name, &self.call, &[]).map_err(|what| pos.error(what))?
-            }
+            Operand::Function(name) => self.call(name, &[], pos)?,
             Operand::Chain { base, fields } => {
                 let base = self.base(base, dot)?;
                 chain(base, fields, &[]).map_err(|what| pos.error(what))?
@@ -352,11 +358,6 @@ impl Exec<'_> {
             Base::Pipe(pipe) => self.pipe(pipe, dot)?,
         })
     }
-}
-
-fn call(name: &str, call: &Call<'_>, args: &[Value]) -> Result<Value, String> {
-    let function = funcs::find(name).ok_or_else(|| format!("function {name:?} not defined"))?;
-    function.call(call, args)
 }
 
 /// `base.a.b args`: the arguments go to the last member.

@@ -82,6 +82,11 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
 }
 
 impl Function {
+    /// What a call costs, in steps of the executor: a pattern is compiled each time.
+    pub(super) fn steps(&self) -> usize {
+        if matches!(self.name, "match" | "reReplaceAll") { 100 } else { 1 }
+    }
+
     /// # Errors
     /// When number or types of the arguments do not fit, or the result would be too large.
     pub(super) fn call(&self, call: &Call<'_>, args: &[Value]) -> Result<Value, String> {

@@ -215,7 +215,6 @@ fn judge(doing: &str, error: &Error) -> NotifyError {
     let code = error.status().map(u16::from);
     let reason = match code {
         Some(530 | 534 | 535 | 538) => NotifyReason::AuthError,
-        Some(421 | 450..=452) => NotifyReason::RateLimited,
         Some(400..=499) => NotifyReason::ServerError,
         Some(_) => NotifyReason::ClientError,
         None if error.is_timeout() => NotifyReason::DeadlineExceeded,
