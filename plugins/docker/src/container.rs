@@ -19,7 +19,7 @@ use crate::family::{
 use crate::latest::Latest;
 use crate::machine::{self, Identity, Machine};
 use crate::netdev::parse_net_dev;
-use crate::snapshot::{Container, Link, Snapshot};
+use crate::snapshot::{Container, Link, Snapshot, State};
 use crate::state;
 
 /// The definition.
@@ -136,10 +136,12 @@ impl ContainerCollector {
             let mut figures =
                 Figures { usage: cgroups.read(cgroup, &mut self.files), ..Figures::default() };
             // The directory of a container outlives its last process for a moment.
-            if !figures.usage.tasks.are_alive() {
+            let runs = known.is_some_and(|known| known.state == Some(State::Running));
+            if !figures.usage.tasks.are_alive() && !runs {
                 continue;
             }
-            // What the kernel says now, before what the daemon said when the container began.
+            // What the kernel says now, before what the daemon said when the container began; but
+            // from another PID namespace the kernel says nothing.
             let first = figures.usage.tasks.first.or_else(|| known?.pid);
             if !known.is_some_and(|known| known.foreign_network) {
                 figures.interfaces = interfaces(first, &self.paths, &mut self.files);

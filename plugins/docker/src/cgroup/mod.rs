@@ -126,15 +126,16 @@ fn read_pressure(root: &Path, cgroup: &str, files: &mut Files) -> Pressure {
 }
 
 /// Counts processes; not of the root, which has those outside any container and is not counted by
-/// cAdvisor either.
+/// cAdvisor either. From another PID namespace v1 lists nobody and v2 lists zeros.
 fn read_tasks(root: &Path, cgroup: &str, files: &mut Files) -> Tasks {
     if cgroup == "/" {
         return Tasks { first: Some(1), ..Tasks::default() };
     }
     let Some(text) = files.read(root, cgroup, "cgroup.procs") else { return Tasks::default() };
+    let count = lines(text).count() as u64;
     Tasks {
-        processes: Some(lines(text).count() as u64),
-        first: lines(text).find_map(parse_number),
+        processes: Some(count).filter(|&count| count > 0),
+        first: lines(text).filter_map(parse_number).find(|&pid| pid > 0),
         ..Tasks::default()
     }
 }

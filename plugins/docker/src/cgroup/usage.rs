@@ -87,11 +87,12 @@ pub(crate) struct Disk {
 /// Processes and threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tasks {
+    /// `None` also where nobody is listed.
     pub(crate) processes: Option<u64>,
     pub(crate) threads: Option<u64>,
     /// 0 is none.
     pub(crate) threads_limit: Option<u64>,
-    /// A process to look at for what belongs to the whole container.
+    /// A process to look at for what belongs to the whole container, by its id in our namespace.
     pub(crate) first: Option<u64>,
 }
 
@@ -118,8 +119,8 @@ mod tests {
     #[test]
     fn processes_in_cgroups_below_are_alive_too() {
         let tasks = |processes, threads| Tasks { processes, threads, ..Tasks::default() };
-        assert!(tasks(Some(0), Some(3)).are_alive() && tasks(Some(1), None).are_alive());
-        assert!(!tasks(Some(0), Some(0)).are_alive() && !tasks(None, None).are_alive());
+        assert!(tasks(None, Some(3)).are_alive() && tasks(Some(1), None).are_alive());
+        assert!(!tasks(None, Some(0)).are_alive() && !tasks(None, None).are_alive());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The story of a daemon: what it says is followed, what it cannot say does no harm.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::kit::{Daemon, Running, WEB, wait_for};
 
@@ -79,6 +80,33 @@ fn figures_go_on_while_the_daemon_is_away_and_states_come_back_with_it() {
     let text = vigie.collect("container").0;
     assert!(has(&text, &memory(Some("shop"))) && has(&text, &state("shop", "running")), "{text}");
     vigie.stop();
+}
+
+#[test]
+fn in_a_container_of_its_own_vigie_goes_by_the_daemons_pids() {
+    // In another PID namespace v2 lists zeros and v1 lists nobody.
+    for (version, listed, path) in [
+        ("v2", "0\n0\n", format!("system.slice/docker-{WEB}.scope")),
+        ("v1", "", format!("cpu,cpuacct/docker/{WEB}")),
+    ] {
+        let copy = tempfile::tempdir().unwrap();
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tree").join(version);
+        let copied = Command::new("cp").arg("-r").arg(from).arg(copy.path()).status().unwrap();
+        assert!(copied.success());
+        let tree = copy.path().join(version);
+        std::fs::write(tree.join("sys/fs/cgroup").join(path).join("cgroup.procs"), listed).unwrap();
+
+        let daemon = Daemon::start();
+        daemon.put(WEB, "web", RUNNING);
+        let mut vigie = Running::start(&daemon.socket(), &tree);
+        let text = vigie.collect("container").0;
+        let received = text.lines().find(|line| {
+            line.starts_with("container_network_receive_bytes_total")
+                && line.contains("name=\"web\"")
+        });
+        assert!(received.is_some_and(|line| line.ends_with("interface=\"eth0\"} 1294")), "{text}");
+        vigie.stop();
+    }
 }
 
 #[test]
