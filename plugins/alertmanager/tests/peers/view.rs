@@ -4,26 +4,69 @@
 //! them. It must not look inside the router.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
-use common::{Amtool, Answer, Query, get, post, program, request};
-use serde_json::json;
+use common::{Amtool, Answer, Proc, Query, SOON, get, post, program, request, wait_for};
+use serde_json::{Value, json};
 
 use crate::support::Ours;
 
 const HOSTILE: &str = "\"><script>document.title='owned'</script><img src=x onerror=alert(1)>";
 
+fn chromium(profile: &Path) -> Command {
+    let mut command = Command::new(program("chromium"));
+    command
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .arg(format!("--user-data-dir={}", profile.display()));
+    command
+}
+
 /// The document after Chromium has loaded it and run what it runs.
 fn dom(address: SocketAddr, path: &str) -> String {
     let profile = tempfile::tempdir().unwrap();
-    let output = Command::new(program("chromium"))
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(["--dump-dom", &format!("http://{address}{path}")])
-        .output()
-        .unwrap();
+    let mut command = chromium(profile.path());
+    let output = command.args(["--dump-dom", &format!("http://{address}{path}")]).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A browser that stays on one page.
+struct Browser {
+    debugging: SocketAddr,
+    _process: Proc,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    fn open(url: &str) -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        let mut command = chromium(profile.path());
+        command.args(["--remote-debugging-port=0", url]);
+        let mut process = Proc::start("chromium", &mut command);
+        let debugging = process.line("debugging address", |line| {
+            let rest = line.strip_prefix("DevTools listening on ws://")?;
+            rest.split('/').next()?.parse().ok()
+        });
+        Browser { debugging, _process: process, _profile: profile }
+    }
+
+    /// Waits for a title of the page.
+    fn wait_for_title(&self, start: &str) {
+        wait_for("a title", SOON, || {
+            let tabs = self.tabs();
+            let has_title =
+                |tab: &Value| tab["title"].as_str().is_some_and(|t| t.starts_with(start));
+            if tabs.iter().any(has_title) { Ok(()) } else { Err(format!("{start}: {tabs:?}")) }
+        });
+    }
+
+    /// What is open. The browser keeps the connection open, which our own client waits for.
+    fn tabs(&self) -> Vec<Value> {
+        let url = format!("http://{}/json/list", self.debugging);
+        let output = Command::new(program("curl")).args(["-s", &url]).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
 }
 
 fn send(address: SocketAddr, path: &str, form: &str, headers: &[(&str, &str)]) -> Answer {
@@ -48,6 +91,19 @@ fn hostile_alerts_are_text_in_a_browser() {
     assert_eq!(dom.matches("<script").count(), 1, "only our own");
     assert!(!dom.contains("<img") && !dom.contains("href=\"javascript"));
     assert!(dom.contains("&lt;script&gt;document.title='owned'"));
+}
+
+#[test]
+fn the_page_follows_the_router_and_says_when_it_cannot() {
+    let ours = Ours::start();
+    let amtool = Amtool::new(ours.address);
+    amtool.run(&["alert", "add", "First"]);
+    let browser = Browser::open(&format!("http://{}/", ours.address));
+    browser.wait_for_title("(1) active alert ");
+    amtool.run(&["alert", "add", "Second"]);
+    browser.wait_for_title("(2) active alerts ");
+    drop(ours);
+    browser.wait_for_title("(?) ");
 }
 
 #[test]
