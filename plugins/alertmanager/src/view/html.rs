@@ -30,6 +30,12 @@ impl Html {
     }
 
     /// What was written.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// What was written.
+    #[cfg(test)]
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

@@ -160,8 +160,11 @@ fn filter_box(html: &mut Html, selection: &Selection) {
             html.raw("<input type=\"hidden\" name=\"").raw(name).raw("\" value=\"false\">");
         }
     }
+    if let Some(receiver) = &selection.receiver {
+        html.raw("<input type=\"hidden\" name=\"receiver\" value=\"").text(receiver).raw("\">");
+    }
     html.raw("<button>Apply</button>");
-    if !selection.filter.is_empty() || selection.group.is_some() {
+    if selection.is_narrowed() {
         html.raw("<a href=\"/\">Clear</a>");
     }
     html.raw("</form>\n");
@@ -179,14 +182,17 @@ fn groups(html: &mut Html, view: &Look<'_>, selection: &Selection) {
     html.raw("<h2 id=\"groups-title\">").text(alerts);
     html.raw(if alerts == 1 { " alert in " } else { " alerts in " }).text(groups.len());
     html.raw(if groups.len() == 1 { " group" } else { " groups" });
+    if let Some(receiver) = &selection.receiver {
+        html.raw(" to ").text(cut(receiver, 80));
+    }
     if !selection.filter.is_empty() {
         html.raw(" <small>of this filter</small>");
     }
     html.raw("</h2>\n");
     if groups.is_empty() && selection.matchers.is_ok() {
         html.raw("<p class=\"empty\">");
-        let nothing = selection.filter.is_empty() && selection.group.is_none();
-        html.raw(if nothing { "Nothing fires. All is well." } else { "No alert matches." });
+        let narrowed = selection.is_narrowed();
+        html.raw(if narrowed { "No alert matches." } else { "Nothing fires. All is well." });
         html.raw("</p>\n");
     }
     // The one group of a group's page is never skipped: there `from` counts its alerts.

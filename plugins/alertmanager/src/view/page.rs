@@ -3,6 +3,7 @@
 //! One strict set of headers for all of them, and an `ETag` of what is seen, so that asking again
 //! costs nothing while nothing changes. It must not know what a page is about.
 
+use vigie_core::encode::{accepts_gzip, gzip};
 use vigie_core::http::{HeaderValue, Request, Response, StatusCode, header};
 
 use super::assets;
@@ -13,6 +14,8 @@ use super::severity::Severity;
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                       img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; \
                       base-uri 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
 
 /// A page before it is framed.
 #[derive(Default)]
@@ -39,12 +42,19 @@ impl Page {
     /// The answer: 304 when the asker has it already.
     pub(super) fn into_response(self, request: &Request) -> Response {
         let body = self.frame();
-        let tag = format!("\"{:016x}\"", assets::hash(body.as_str().as_bytes()));
+        // Weak: compressed or not, it is the same page.
+        let tag = format!("W/\"{:016x}\"", assets::hash(body.bytes()));
         if self.status == StatusCode::OK && request.header(&header::IF_NONE_MATCH) == tag {
             return secure(with_tag(Response::new(StatusCode::NOT_MODIFIED), &tag));
         }
-        let html = body.as_str().to_owned();
-        let response = Response::new(self.status).with_body("text/html; charset=utf-8", html);
+        let response = Response::new(self.status).with_header(header::VARY, "Accept-Encoding");
+        let response = if accepts_gzip(request.header(&header::ACCEPT_ENCODING)) {
+            response
+                .with_header(header::CONTENT_ENCODING, "gzip")
+                .with_body(HTML, gzip(body.bytes()))
+        } else {
+            response.with_body(HTML, body.bytes().to_owned())
+        };
         secure(with_tag(response, &tag))
     }
 
@@ -139,6 +149,10 @@ mod tests {
         let again = page().into_response(&request);
         assert!(again.status == StatusCode::NOT_MODIFIED && again.body.is_empty());
         assert_eq!(again.headers[header::X_FRAME_OPTIONS], "DENY");
+        request.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        let compressed = Page { title: "other".into(), ..page() }.into_response(&request);
+        assert_eq!(compressed.headers[header::CONTENT_ENCODING], "gzip");
+        assert!(compressed.body.starts_with(&[0x1f, 0x8b]) && compressed.body.len() < 1_400);
         let changed = Page { title: "4".into(), ..page() };
         assert_eq!(changed.into_response(&request).status, StatusCode::OK);
     }

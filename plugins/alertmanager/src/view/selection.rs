@@ -26,6 +26,8 @@ pub(super) struct Selection {
     pub(super) silenced: bool,
     /// Show inhibited alerts.
     pub(super) inhibited: bool,
+    /// Only groups of this receiver; notifications link to it.
+    pub(super) receiver: Option<String>,
     /// Only the group of this key, with all its alerts.
     pub(super) group: Option<String>,
     /// Groups (or alerts of the one group) to skip.
@@ -54,6 +56,7 @@ impl Selection {
             filter,
             silenced: flag(query, "silenced"),
             inhibited: flag(query, "inhibited"),
+            receiver: query.get("receiver").filter(|name| !name.is_empty()).map(str::to_owned),
             group: query.get("group").map(str::to_owned),
             from: query.get("from").and_then(|from| from.parse().ok()).unwrap_or(0),
         }
@@ -72,6 +75,9 @@ impl Selection {
         if !self.inhibited {
             parameters.push(("inhibited", "false"));
         }
+        if let Some(receiver) = &self.receiver {
+            parameters.push(("receiver", receiver));
+        }
         if let Some(group) = &self.group {
             parameters.push(("group", group));
         }
@@ -79,6 +85,11 @@ impl Selection {
             parameters.push(("from", &from));
         }
         link("/", &parameters)
+    }
+
+    /// Whether some alerts are left out for what they are.
+    pub(super) const fn is_narrowed(&self) -> bool {
+        !self.filter.is_empty() || self.receiver.is_some() || self.group.is_some()
     }
 
     /// This view with one more matcher.
@@ -105,7 +116,10 @@ impl Selection {
 
     /// The groups to be seen: the worst first, then the newest.
     pub(super) fn groups<'a>(&self, view: &'a View) -> Vec<Shown<'a>> {
-        let wanted = |group: &&GroupView| self.group.as_ref().is_none_or(|key| *key == group.key);
+        let wanted = |group: &&GroupView| {
+            self.group.as_ref().is_none_or(|key| *key == group.key)
+                && self.receiver.as_ref().is_none_or(|name| **name == *group.receiver)
+        };
         let groups = view.groups.iter().filter(wanted).map(|group| {
             let mut alerts: Vec<_> =
                 group.alerts.iter().filter(|alert| self.alert(alert)).collect();
@@ -155,8 +169,10 @@ mod tests {
 
     #[test]
     fn the_url_holds_the_state() {
-        for url in ["/", "/?filter=a%3D%22b%22&silenced=false&inhibited=false&group=%7B%7D&from=60"]
-        {
+        for url in [
+            "/",
+            "/?filter=a%3D%22b%22&silenced=false&inhibited=false&receiver=team&group=%7B%7D&from=60",
+        ] {
             let again = selection(url.split_once('?').map_or("", |(_, query)| query));
             assert_eq!(again.url(), url);
         }
@@ -197,5 +213,6 @@ mod tests {
         let bad = selection("filter=a=~(");
         assert!(bad.groups(&view()).is_empty() && bad.matchers.is_err());
         assert_eq!(names(&selection("group={}:{alertname=\"B\"}"), &view()), ["B"]);
+        assert_eq!(names(&selection("receiver=page"), &view()), ["A"]);
     }
 }

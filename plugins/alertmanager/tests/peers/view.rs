@@ -107,6 +107,17 @@ fn the_page_follows_the_router_and_says_when_it_cannot() {
 }
 
 #[test]
+fn links_in_notifications_lead_to_what_they_name() {
+    let ours = Ours::start();
+    let amtool = Amtool::new(ours.address);
+    amtool.run(&["alert", "add", "First", "severity=critical"]);
+    amtool.run(&["alert", "add", "Second"]);
+    let page = dom(ours.address, "/#/alerts?receiver=page&filter=%7Bseverity%3D%22critical%22%7D");
+    assert!(page.contains("1 alert in 1 group to page"), "{page}");
+    assert!(page.contains("<bdi>First</bdi>") && !page.contains("<bdi>Second</bdi>"));
+}
+
+#[test]
 fn a_silence_by_forms_alone() {
     let ours = Ours::start();
     let amtool = Amtool::new(ours.address);

@@ -112,6 +112,15 @@ function remember(field) {
   }
 }
 
+// Links that Alertmanager's templates write: #/alerts?receiver=x, #/silences/new?filter={..}.
+function place(hash) {
+  const [path, query = ""] = hash.replace(/^#/, "").split("?");
+  const pages = { "/alerts": "/", "/silences": "/silences", "/silences/new": "/silences/new" };
+  const silence = /^\/silences\/([-0-9a-f]{36})$/.exec(path);
+  if (silence) return "/silence/" + silence[1];
+  return path in pages ? pages[path] + (query && "?" + query) : null;
+}
+
 document.addEventListener("keydown", (event) => {
   const box = byId("filter");
   const typing = event.target.matches("input, textarea");
@@ -122,6 +131,8 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+const wanted = place(location.hash);
+if (wanted) location.replace(wanted);
 if ("live" in document.body.dataset) follow();
 const form = document.querySelector(".silence-form");
 if (form) preview(form);
