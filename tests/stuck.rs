@@ -1,13 +1,14 @@
 //! A read that never returns costs one thread and nothing else.
 //!
 //! A FIFO without a writer stands in for a dead mount: opening it blocks as an NFS server that is gone
-//! does. The scrape still answers in time with everything else, however often it is asked.
+//! does; a plugin that never returns is the other case. The scrape still answers in time with everything
+//! else, however often it is asked.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the tests")]
 
 use std::path::Path;
 
-use common::{SOON, Vigie, VigieBuilder, wait_for};
+use common::{SOON, Vigie, VigieBuilder, cdylib, wait_for};
 
 /// Scrapes after the first one that got stuck.
 const SCRAPES: usize = 30;
@@ -101,6 +102,27 @@ fn a_fifo_among_the_text_files_is_no_reason_to_wait() {
         let scrape = vigie.scrape();
         assert!(scrape.contains("\nnode_load1 "), "{scrape}");
         assert_eq!(success(&scrape, "cpu"), 1.0);
+    }
+    assert!(vigie.process.threads() <= threads, "no thread per scrape");
+}
+
+#[test]
+fn a_plugin_that_hangs_and_panics_costs_one_thread() {
+    let vigie = Vigie::with()
+        .arg(format!("--plugin={}", cdylib("vigie-hostile").display()))
+        .arg("--no-collector.panics_in_build")
+        .arg("--no-collector.refuses_to_build")
+        .start();
+    assert_eq!(success(&vigie.scrape(), "hangs"), 0.0);
+    let threads = vigie.process.threads();
+    for _ in 0..SCRAPES {
+        let scrape = vigie.scrape();
+        for hostile in ["hangs", "panics", "misnames"] {
+            assert_eq!(success(&scrape, hostile), 0.0, "{hostile}");
+        }
+        for healthy in ["cpu", "works", "uname"] {
+            assert_eq!(success(&scrape, healthy), 1.0, "{healthy}");
+        }
     }
     assert!(vigie.process.threads() <= threads, "no thread per scrape");
 }
