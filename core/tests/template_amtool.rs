@@ -43,6 +43,7 @@ const TEMPLATES: &[&str] = &[
     "{{ printf \"%d %s\" \"a\" 1 }} {{ printf \"%s\" }} {{ printf \"x\" 1 }} {{ printf \"%z\" 1 }} {{ printf \"%\" }}",
     "{{ printf \"%v %s\" .CommonLabels .CommonLabels.Names }} {{ printf \"%T %T %T\" 1 \"a\" .CommonLabels }}",
     "{{ printf \"%6.2v|%06d|%x|% d|%-4q|%v\" 3.14159 -42 \"hi\" 7 \"a\" nil }}",
+    "{{ printf \"%q %x %s %q %q\" .GroupLabels.SortedPairs .GroupLabels.SortedPairs .CommonLabels.Names 'x' 7 }}",
     "{{ \"x\" | printf \"%s-%s\" \"y\" | toUpper }}",
     "{{ $x := 1 }}{{ range .Alerts }}{{ $x = 2 }}{{ end }}{{ $x }}{{ with $y := \"z\" }}{{ $y }}{{ $.Status }}{{ end }}",
     "{{ range .Alerts }}{{ if eq .Status \"firing\" }}{{ continue }}{{ end }}{{ .Labels.instance }}{{ break }}{{ end }}",

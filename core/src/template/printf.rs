@@ -107,13 +107,13 @@ impl Verb {
                 if letter == 'X' { hex.to_uppercase() } else { hex }
             }
             ('s', Value::Time(_) | Value::Duration(_)) => value.shown(),
-            ('s' | 'q' | 'd', Value::List(list)) => {
-                let one = Verb { precision: self.precision, ..Verb::default() };
-                let items: Vec<_> =
-                    list.items.iter().map(|item| one.format(letter, item)).collect();
-                format!("[{}]", items.join(" "))
+            ('s' | 'q' | 'd' | 'x' | 'X', Value::List(list)) => {
+                format!("[{}]", self.each(letter, list.items.iter()))
             }
-            ('s', Value::Labels(_) | Value::Map(_) | Value::Struct(_)) => value.shown(),
+            ('s' | 'q' | 'd' | 'x' | 'X', Value::Struct(of)) => {
+                format!("{{{}}}", self.each(letter, of.fields.iter().map(|field| &field.2)))
+            }
+            ('s', Value::Labels(_) | Value::Map(_)) => value.shown(),
             (_, Value::Int(number) | Value::Duration(number)) => match self.int(*number, letter) {
                 Some(text) => text,
                 None => format!("%!{letter}({})", typed(value)),
@@ -125,6 +125,11 @@ impl Verb {
             _ => format!("%!{letter}({})", typed(value)),
         };
         self.pad(text, matches!(value, Value::Int(_) | Value::Float(_) | Value::Duration(_)))
+    }
+
+    fn each<'a>(&self, letter: char, items: impl Iterator<Item = &'a Value>) -> String {
+        let one = Verb { precision: self.precision, ..Verb::default() };
+        items.map(|item| one.format(letter, item)).collect::<Vec<_>>().join(" ")
     }
 
     fn cut(&self, text: &str) -> String {
@@ -157,7 +162,7 @@ impl Verb {
             ('X', false) => format!("{all:X}"),
             ('X', true) => format!("0X{all:X}"),
             ('c', _) => return Some(character(number).to_string()),
-            ('q', _) => return Some(format!("'{}'", character(number).escape_default())),
+            ('q', _) => return Some(quote_with('\'', &character(number).to_string())),
             ('U', _) => return Some(format!("U+{all:04X}")),
             _ => return None,
         };
@@ -242,10 +247,14 @@ fn exponent(value: f64, precision: Option<usize>) -> String {
 
 /// `strconv.Quote`.
 pub(super) fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
+    quote_with('"', text)
+}
+
+fn quote_with(mark: char, text: &str) -> String {
+    let mut out = String::from(mark);
     for c in text.chars() {
         match c {
-            '"' | '\\' => out.extend(['\\', c]),
+            c if c == mark || c == '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
@@ -260,7 +269,7 @@ pub(super) fn quote(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out.push('"');
+    out.push(mark);
     out
 }
 

@@ -123,14 +123,20 @@ async fn a_mail_arrives_whole_over_starttls() {
     else {
         return;
     };
-    let more = format!("{LOGIN}\nheaders: {{X-Group: '{{{{ .GroupLabels.alertname }}}} é'}}");
+    let headers = concat!(
+        "headers:\n  x-group: '{{ .GroupLabels.alertname }} é'\n",
+        "  To: Everybody <all@x.example>\n",
+        "  X-Lines: \"{{ print `a\\nBcc: thief@x.example` }}\"\n",
+    );
+    let more = format!("{LOGIN}\n{headers}");
     lab.build(&more).notify(&notification()).await.unwrap();
     let mail = lab.mail();
     assert_eq!(mail["from"], "v@x.example");
     assert_eq!(mail["to"], serde_json::json!(["ops@x.example", "boss@x.example"]));
     assert_eq!(mail["subject"], "[FIRING:2] Down");
     let headers = &mail["headers"];
-    assert_eq!(headers["To"], "Ops <ops@x.example>, boss@x.example");
+    assert_eq!(headers["To"], "Everybody <all@x.example>", "the header, not the envelope");
+    assert_eq!(headers["X-Lines"], "a Bcc: thief@x.example", "no header within a header");
     assert_eq!(headers["From"], "Vigie é <v@x.example>");
     assert_eq!(headers["X-Group"], "Down é");
     assert_eq!(headers["Date"], "Tue, 14 Nov 2023 22:23:20 +0000");
