@@ -72,15 +72,22 @@ impl Backend {
         let reader = Arc::clone(&self.readers).try_acquire_owned().map_err(|_| ReadError::Busy)?;
         let view = self.router.view().await?;
         let now = self.clock.now();
-        let made = tokio::task::spawn_blocking(move || {
+        aside(move || {
             let _reader = reader;
             make(&view, now)
-        });
-        made.await.map_err(|error| {
-            tracing::error!(%error, "cannot answer a request");
-            ReadError::Failed
         })
+        .await
     }
+}
+
+/// Does what may take long where it holds up nobody.
+pub(crate) async fn aside<T: Send + 'static>(
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ReadError> {
+    tokio::task::spawn_blocking(make).await.map_err(|error| {
+        tracing::error!(%error, "cannot answer a request");
+        ReadError::Failed
+    })
 }
 
 #[cfg(test)]

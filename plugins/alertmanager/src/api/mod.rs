@@ -23,7 +23,7 @@ use vigie_core::route::View;
 use self::error::ApiError;
 pub(crate) use self::filter::{MATCHERS, flag};
 pub(crate) use self::silences::order as silence_order;
-use crate::router::{Backend, ReadError};
+use crate::router::{Backend, ReadError, aside};
 
 /// The routes of the API, and the answer of the one before it.
 pub(crate) fn routes(backend: &Backend) -> Vec<Route> {
@@ -87,13 +87,13 @@ impl Resource {
 async fn handle(backend: Backend, request: Request) -> Response {
     let response = match cors::preflight(&request) {
         Some(response) => response,
-        None => answer(backend, &request).await.unwrap_or_else(ApiError::into_response),
+        None => answer(backend, request.clone()).await.unwrap_or_else(ApiError::into_response),
     };
     let response = response.with_header(header::CACHE_CONTROL, "no-store");
     cors::allow(&request, response)
 }
 
-async fn answer(backend: Backend, request: &Request) -> Result<Response, ApiError> {
+async fn answer(backend: Backend, request: Request) -> Result<Response, ApiError> {
     let path = request.captures.first().map_or("", String::as_str);
     let resource = Resource::of(path)
         .ok_or_else(|| ApiError::Schema(404, format!("path /api/v2/{path} was not found")))?;
@@ -108,11 +108,13 @@ async fn answer(backend: Backend, request: &Request) -> Result<Response, ApiErro
     }
     match (request.method.as_str(), resource) {
         ("POST", Resource::Alerts) => {
-            backend.router.post(alerts::read(request)?).await?;
+            let alerts = aside(move || alerts::read(&request)).await??;
+            backend.router.post(alerts).await?;
             Ok(Response::new(StatusCode::OK))
         }
         ("POST", _) => {
-            let silence = silences::read(request, backend.clock.now())?;
+            let now = backend.clock.now();
+            let silence = aside(move || silences::read(&request, now)).await??;
             let made = backend.router.set_silence(silence).await;
             let silence_id = made.map_err(silences::not_made)?;
             Ok(json(StatusCode::OK, &silences::Created { silence_id }))

@@ -38,6 +38,7 @@ pub(super) struct Selection {
 pub(super) struct Shown<'a> {
     pub(super) group: &'a GroupView,
     pub(super) alerts: Vec<&'a Arc<AlertView>>,
+    /// Of the worst that is active, else of the worst.
     pub(super) severity: Severity,
 }
 
@@ -120,26 +121,30 @@ impl Selection {
             self.group.as_ref().is_none_or(|key| *key == group.key)
                 && self.receiver.as_ref().is_none_or(|name| **name == *group.receiver)
         };
-        let groups = view.groups.iter().filter(wanted).map(|group| {
-            let mut alerts: Vec<_> =
-                group.alerts.iter().filter(|alert| self.alert(alert)).collect();
-            alerts.sort_by_key(|alert| alert_order(alert));
-            let severity = alerts.iter().map(|alert| Severity::of(&alert.alert.labels)).min();
-            Shown { group, severity: severity.unwrap_or(Severity::Other), alerts }
-        });
-        let mut groups: Vec<_> = groups.filter(|shown| !shown.alerts.is_empty()).collect();
-        groups.sort_by(|a, b| a.order().cmp(&b.order()));
+        let shown = |group| {
+            let alerts = alerts_of(group, |alert| self.alert(alert));
+            let first = &alerts.first()?.alert.labels;
+            Some(Shown { group, severity: Severity::of(first), alerts })
+        };
+        let mut groups: Vec<_> = view.groups.iter().filter(wanted).filter_map(shown).collect();
+        groups.sort_by_cached_key(Shown::order);
         groups
     }
 }
 
-impl Shown<'_> {
+/// The wanted alerts of a group: active ones first, then the worst, then the newest.
+fn alerts_of(group: &GroupView, wanted: impl Fn(&AlertView) -> bool) -> Vec<&Arc<AlertView>> {
+    let mut alerts: Vec<_> = group.alerts.iter().filter(|alert| wanted(alert)).collect();
+    alerts.sort_by_cached_key(|alert| alert_order(alert));
+    alerts
+}
+
+impl<'a> Shown<'a> {
     /// Groups with something active first, then the worst, then the newest.
-    fn order(&self) -> impl Ord + '_ {
-        let worst =
-            self.alerts.iter().map(|a| (!is_active(a), Severity::of(&a.alert.labels))).min();
+    fn order(&self) -> impl Ord + use<'a> {
+        let active = self.alerts.first().is_some_and(|alert| is_active(alert));
         let newest = self.alerts.iter().map(|alert| alert.alert.starts_at).max();
-        (worst, Reverse(newest), &self.group.key)
+        (!active, self.severity, Reverse(newest), self.group.key.as_str())
     }
 }
 
@@ -206,6 +211,17 @@ mod tests {
             names(&selection("silenced=false&filter=severity=critical"), &view),
             ["Critical"]
         );
+    }
+
+    #[test]
+    fn what_is_silenced_does_not_make_a_group_worse() {
+        let mut silenced = alert(&[("alertname", "A"), ("severity", "critical")]);
+        silenced.state = AlertState::Suppressed;
+        let warning = alert(&[("alertname", "A"), ("severity", "warning")]);
+        let view = view_of(vec![group("team", &[], vec![silenced, warning])], vec![]);
+        let everything = Selection::default();
+        let shown = everything.groups(&view);
+        assert_eq!((shown[0].severity, shown[0].alerts.len()), (Severity::Warning, 2));
     }
 
     #[test]
