@@ -26,6 +26,7 @@ use super::Limits;
 use super::exchange::Exchange;
 use super::framing::Framing;
 use super::guard::Guard;
+use super::metrics::Closed;
 use crate::alert::BoxFuture;
 
 /// How long a refused client may take to notice that it was refused.
@@ -120,8 +121,12 @@ impl Watched {
         self.lock().guard.deadline()
     }
 
-    fn complaint(&self) -> &'static str {
-        self.lock().guard.complaint()
+    fn expired(&self) -> Closed {
+        self.lock().guard.expired()
+    }
+
+    fn is_between(&self) -> bool {
+        self.lock().guard.is_between()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -141,11 +146,11 @@ pub(super) async fn serve(stream: TcpStream, exchange: Exchange, stop: watch::Re
     match drive(&mut connection, &watched, stop.clone()).await {
         Ok(()) => {}
         Err(Ended::Expired) => {
-            metrics.closed(watched.complaint());
-            return tracing::debug!(%remote, "closed: {}", watched.complaint());
+            metrics.closed(watched.expired());
+            return tracing::debug!(%remote, "closed: {:?}", watched.expired());
         }
         Err(Ended::Broken(error)) => {
-            metrics.closed(if error.is_parse() { "not HTTP" } else { "broken off" });
+            metrics.closed(if error.is_parse() { Closed::NotHttp } else { Closed::BrokenOff });
             tracing::debug!(%remote, "closed: {error}");
         }
     }
@@ -191,6 +196,10 @@ async fn drive(
             && waiting.as_mut().poll(context).is_ready()
         {
             stopping = None;
+            // hyper would wait for the rest of a head that may never come.
+            if watched.is_between() {
+                return Poll::Ready(Ok(()));
+            }
             Pin::new(&mut *connection).graceful_shutdown();
         }
         match connection.poll_without_shutdown(context) {

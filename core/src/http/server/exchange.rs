@@ -1,7 +1,6 @@
 //! One request and its answer.
 //!
-//! Everything between a head that hyper has understood and a whole response: refusals, the body
-//! within its limits, the route, a handler that panics or takes too long. It must not know
+//! Everything between a head that hyper has understood and a whole response: refusals, the route, a handler that panics or takes too long. It must not know
 //! sockets or what any route answers.
 
 use std::future::poll_fn;
@@ -11,14 +10,15 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Version, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::super::route::percent_decode;
 use super::super::router::Found;
 use super::super::{Query, Request, Response, Route, Routes};
 use super::Limits;
+use super::body::{Bodies, closing};
 use super::connection::Watched;
 use super::metrics::Metrics;
 
@@ -28,6 +28,7 @@ pub(super) struct Exchange {
     pub(super) routes: Routes,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
+    pub(super) bodies: Bodies,
     pub(super) watched: Watched,
 }
 
@@ -71,8 +72,8 @@ impl Exchange {
             Found::Nothing => return Response::text(StatusCode::NOT_FOUND, "404 page not found\n"),
         };
         self.watched.body();
-        let body = match read(body, route.body_limit, &self.limits).await {
-            Ok(body) => body,
+        let (body, held) = match self.bodies.read(body, route.body_limit, &self.limits).await {
+            Ok(whole) => whole,
             Err(refusal) => return refusal,
         };
         self.watched.working();
@@ -85,32 +86,9 @@ impl Exchange {
             body,
             remote: Some(self.remote),
         };
-        handle(route, request, &self.limits).await
-    }
-}
-
-/// Reads a body within its limit; refuses one that says it is larger without reading it.
-async fn read(body: Incoming, limit: usize, limits: &Limits) -> Result<Bytes, Response> {
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    let too_large = || {
-        closing(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is larger than the {limit} bytes allowed here\n"),
-        )
-    };
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large());
-    }
-    match timeout(limits.body, Limited::new(body, limit).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(closing(StatusCode::BAD_REQUEST, "the body is broken\n")),
-        Err(_) => Err(closing(
-            StatusCode::REQUEST_TIMEOUT,
-            format!("the body did not come within {} s\n", limits.body.as_secs_f64()),
-        )),
+        let response = handle(route, request, &self.limits).await;
+        drop(held);
+        response
     }
 }
 
@@ -144,11 +122,6 @@ fn other_methods(allow: &str) -> Response {
         response.headers.insert(header::ALLOW, allow);
     }
     response
-}
-
-/// A refusal after which the rest of the connection cannot be trusted or is not worth reading.
-fn closing(status: StatusCode, text: impl Into<String>) -> Response {
-    Response::text(status, text).with_header(header::CONNECTION, "close")
 }
 
 /// Adds what every response has.

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::Limits;
+use super::metrics::Closed;
 
 /// What a connection is doing, and since when.
 #[derive(Debug)]
@@ -115,13 +116,17 @@ impl Guard {
         }
     }
 
-    /// For the log: what has not come in time.
-    pub(super) fn complaint(&self) -> &'static str {
+    /// Nothing has begun that would be lost if the connection ended now.
+    pub(super) fn is_between(&self) -> bool {
+        self.asked && matches!(self.phase, Phase::Head | Phase::Idle) && self.writing.is_none()
+    }
+
+    /// What the deadline was for.
+    pub(super) fn expired(&self) -> Closed {
         match self.phase {
-            _ if self.writing.is_some() => "the client does not read its answer",
-            Phase::Head => "the head of a request did not come in time",
-            Phase::Idle => "idle",
-            Phase::Body | Phase::Working => "closed",
+            _ if self.writing.is_some() => Closed::Unread,
+            Phase::Head => Closed::SlowHead,
+            Phase::Idle | Phase::Body | Phase::Working => Closed::Idle,
         }
     }
 
@@ -201,8 +206,11 @@ mod tests {
         script.guard.starved();
         assert_eq!(script.guard.waiting_since(), Some(script.at(0)));
         script.guard.working(script.at(1));
+        assert!(!script.guard.is_between());
         script.guard.answered(false, script.at(2));
         assert_eq!(script.guard.waiting_since(), None);
+        script.guard.starved();
+        assert!(script.guard.is_between());
     }
 
     #[test]

@@ -41,7 +41,38 @@ impl Metrics {
         self.answers.with_label_values(&[status.as_str()]).inc();
     }
 
-    pub(super) fn closed(&self, reason: &str) {
-        self.closed.with_label_values(&[reason]).inc();
+    pub(super) fn closed(&self, why: Closed) {
+        self.closed.with_label_values(&[why.label()]).inc();
+    }
+}
+
+/// Why a connection was closed that the client would have kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// No request for longer than is allowed.
+    Idle,
+    /// The head of a request did not come in time.
+    SlowHead,
+    /// The client did not read its answer.
+    Unread,
+    /// What came was no HTTP.
+    NotHttp,
+    /// The client left in the middle.
+    BrokenOff,
+    /// It waited longest when another needed the place.
+    CrowdedOut,
+}
+
+impl Closed {
+    /// The label `reason`.
+    const fn label(self) -> &'static str {
+        match self {
+            Closed::Idle => "idle",
+            Closed::SlowHead => "slow_head",
+            Closed::Unread => "unread_answer",
+            Closed::NotHttp => "not_http",
+            Closed::BrokenOff => "broken_off",
+            Closed::CrowdedOut => "crowded_out",
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! must not know what any route answers.
 
 mod address;
+mod body;
 mod connection;
 mod exchange;
 mod framing;
@@ -19,22 +20,26 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use self::metrics::Metrics;
+use self::metrics::{Closed, Metrics};
 pub use limits::Limits;
 
 use super::Routes;
+use body::Bodies;
 use connection::Watched;
 use exchange::Exchange;
 
 /// How long to wait where nothing tells us that there is room again.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long between two log lines about the same trouble.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// Why a server could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +130,7 @@ impl Server {
         let listeners: io::Result<Vec<_>> =
             self.listeners.into_iter().map(TcpListener::from_std).collect();
         let listeners = listeners?;
-        let mut house = House::new(routes, self.limits, self.metrics);
+        let mut house = House::new(routes, self.limits.affordable(), self.metrics);
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
@@ -147,11 +152,12 @@ struct House {
     routes: Routes,
     limits: Limits,
     metrics: Metrics,
+    bodies: Bodies,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     guests: HashMap<Id, Guest>,
-    /// The last `accept` failed; said once, not once per attempt.
-    failing: bool,
+    /// When it was last said that nobody can be let in.
+    complained: Option<Instant>,
 }
 
 struct Guest {
@@ -165,10 +171,11 @@ impl House {
             routes,
             limits,
             metrics,
+            bodies: Bodies::default(),
             stop: watch::Sender::new(false),
             tasks: JoinSet::new(),
             guests: HashMap::new(),
-            failing: false,
+            complained: None,
         }
     }
 
@@ -180,19 +187,26 @@ impl House {
 
     async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
         match accepted {
-            Ok((stream, remote)) => {
-                self.failing = false;
-                self.admit(stream, remote);
-            }
+            Ok((stream, remote)) => self.admit(stream, remote),
             Err(error) if belongs_to_client(&error) => {}
             Err(error) => {
+                self.complain(&error);
                 // Mostly EMFILE: closing a connection that only waits frees a descriptor.
-                if !std::mem::replace(&mut self.failing, true) {
-                    tracing::warn!("cannot accept connections: {error}");
-                }
                 self.close_longest_waiting(None);
-                sleep(PAUSE).await;
+                if let Ok(Some(ended)) = timeout(PAUSE, self.tasks.join_next_with_id()).await {
+                    self.forget(ended);
+                } else {
+                    sleep(PAUSE).await;
+                }
             }
+        }
+    }
+
+    /// Says once in a while, not once per client, why nobody is let in.
+    fn complain(&mut self, error: &io::Error) {
+        if self.complained.is_none_or(|when| when.elapsed() > COMPLAINT_PAUSE) {
+            self.complained = Some(Instant::now());
+            tracing::warn!("cannot accept connections: {error}");
         }
     }
 
@@ -207,6 +221,7 @@ impl House {
             routes: self.routes.clone(),
             limits: self.limits,
             metrics: self.metrics.clone(),
+            bodies: self.bodies.clone(),
             watched: watched.clone(),
         };
         let stop = self.stop.subscribe();
@@ -234,7 +249,7 @@ impl House {
             && let Some(guest) = self.guests.remove(&id)
         {
             guest.task.abort();
-            self.metrics.closed("crowded out");
+            self.metrics.closed(Closed::CrowdedOut);
         }
     }
 
