@@ -246,7 +246,10 @@ impl Output for Html {
                 _ => escape::html(&text),
             },
             Place::TagName | Place::Tag | Place::Name | Place::AfterName => {
-                self.place = Place::Name;
+                if self.place != Place::Name {
+                    self.attribute.clear();
+                    self.place = Place::Name;
+                }
                 escape::attribute_name(&text)
             }
             Place::Value(quote) => {

@@ -185,6 +185,7 @@ fn values_are_escaped_for_their_place() {
         ),
         ("1 < 2 {{ .CommonLabels.nope }}{{ nope }}", "1 < 2 "),
         ("<{{ \"script\" }}>", "&lt;script>"),
+        ("<a href=\"/\" {{ \"class\" }}=\"{{ \"a b\" }}\">", "<a href=\"/\" class=\"a b\">"),
         ("<p {{ \"onclick\" }}=\"{{ 1 }}\">", "<p ZgotmplZ=\"1\">"),
     ] {
         let template = template.replace("{{ nope }}", "{{ (dict).x }}");
