@@ -245,6 +245,9 @@ fn parse_value(text: &str) -> Result<(f64, Option<i64>), &'static str> {
     }
 }
 
+/// More than any series has; looking for one that occurs twice stays cheap.
+const MAX_LABELS: usize = 256;
+
 /// Labels up to the closing brace, which may follow a comma; and what comes after it.
 fn parse_labels(mut text: &str) -> Result<(Labels, &str), &'static str> {
     let mut labels: Labels = Vec::new();
@@ -263,6 +266,9 @@ fn parse_labels(mut text: &str) -> Result<(Labels, &str), &'static str> {
         let end = closing_quote(rest).ok_or("a label value has no end")?;
         if labels.iter().any(|(known, _)| known == name) {
             return Err("a label occurs twice");
+        }
+        if labels.len() == MAX_LABELS {
+            return Err("too many labels");
         }
         labels.push((name.to_owned(), unescape(&rest[..end], true)?));
         text = rest[end + 1..].trim_start_matches(BLANK);
@@ -420,6 +426,16 @@ z -1
         let identities: Vec<_> = family.identities().collect();
         assert_eq!(identities, [vec![("x", "2"), ("y", "1")], vec![]]);
         assert!(family.has_timestamps());
+    }
+
+    #[test]
+    fn a_line_has_so_many_labels_and_no_more() {
+        let line = |count: usize| {
+            let labels: Vec<_> = (0..count).map(|i| format!("l{i}=\"\"")).collect();
+            Exposition::parse(&format!("a{{{}}} 1\n", labels.join(",")))
+        };
+        assert!(line(MAX_LABELS).is_ok());
+        assert_eq!(line(MAX_LABELS + 1).unwrap_err().what, "too many labels");
     }
 
     proptest! {
