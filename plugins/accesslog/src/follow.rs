@@ -3,6 +3,7 @@
 //! Place in the file and counters change together and are stored together, so that a crash loses
 //! no line and counts none twice. It must not know the other logs, nor when it is called.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,7 @@ pub(crate) struct Follow {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Stored {
     pub(crate) name: String,
+    path: PathBuf,
     checkpoint: Checkpoint,
     gaps: Gaps,
     ledger: Ledger,
@@ -59,22 +61,31 @@ impl Follow {
     }
 
     /// Goes on where an earlier run stopped; `same_bounds` when histograms can go on too.
+    /// A log that has moved to another path begins there anew; its counters go on.
     pub(crate) fn restore(&mut self, stored: Stored, same_bounds: bool) {
-        for place in self.tail.restore(stored.checkpoint) {
+        if stored.path == self.source.path {
+            self.restore_place(stored.checkpoint);
+            self.gaps = stored.gaps;
+        }
+        self.ledger = stored.ledger;
+        if !same_bounds {
+            self.ledger.forget_histograms();
+        }
+    }
+
+    fn restore_place(&mut self, checkpoint: Checkpoint) {
+        for place in self.tail.restore(checkpoint) {
             tracing::warn!(
                 file = %self.source.path.display(), offset = place.offset,
                 "a log file that was read before is gone: what was written to it since is lost"
             );
-        }
-        (self.gaps, self.ledger) = (stored.gaps, stored.ledger);
-        if !same_bounds {
-            self.ledger.forget_histograms();
         }
     }
 
     pub(crate) fn stored(&self) -> Stored {
         Stored {
             name: self.source.name.clone(),
+            path: self.source.path.clone(),
             checkpoint: self.tail.checkpoint(),
             gaps: self.gaps.clone(),
             ledger: self.ledger.clone(),
@@ -83,6 +94,7 @@ impl Follow {
 
     /// Reads what is new, within limits; says whether that was everything.
     pub(crate) fn read(&mut self, now: i64, bounds: &Bounds, trackers: &mut [Tracker]) -> bool {
+        let missing_before = self.gaps.missing();
         let Follow { source, tail, gaps, ledger, .. } = self;
         let (step, outcome) = tail.step(now, BUDGET, &mut |line| {
             ledger.lines += 1;
@@ -101,7 +113,7 @@ impl Follow {
                 Err(reason) => ledger.malformed[reason as usize] += 1,
             }
         });
-        self.ledger.missing = self.gaps.missing();
+        self.ledger.missing += self.gaps.missing() - missing_before;
         for rotation in step.rotations {
             self.ledger.rotations[rotation as usize] += 1;
             let (file, kind) = (self.source.path.display(), rotation.as_str());

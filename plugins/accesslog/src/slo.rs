@@ -174,14 +174,15 @@ impl Objective {
             (Some(_), ClientAborts::Bad) => false,
             _ => fast,
         };
-        let apdex = match () {
-            () if !good && fast || record.code >= 500 => 0,
-            () if fast => 2,
-            () if duration <= threshold.saturating_mul(4) => 1,
-            () => 0,
-        };
+        let failed = !good && fast || record.code >= 500;
+        let apdex = if failed { 0 } else { satisfaction(duration, threshold) };
         Some(Event { good, apdex, duration })
     }
+}
+
+/// Twice the Apdex of one answer: fast, up to four times the threshold, slower.
+fn satisfaction(duration: Duration, threshold: Duration) -> u64 {
+    if duration <= threshold { 2 } else { u64::from(duration <= threshold.saturating_mul(4)) }
 }
 
 /// Which requests an objective is about; everything that is given must hold.

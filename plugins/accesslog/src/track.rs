@@ -99,10 +99,8 @@ impl Tracker {
         let at = record.end.unwrap_or(now).min(now);
         let windows = &mut self.windows;
         windows.last = windows.last.max(Some(at));
-        match event.good {
-            true => windows.good += 1,
-            false => windows.bad += 1,
-        }
+        let count = if event.good { &mut windows.good } else { &mut windows.bad };
+        *count += 1;
         if self.objective.goal.target().is_some() {
             for ring in [&mut windows.seconds, &mut windows.minutes] {
                 if let Some(cell) = ring.at(at, now) {
@@ -134,13 +132,8 @@ impl Tracker {
         let enough = |counts: &Counts, events| counts.events >= events;
         let is_broken = |counts: &Counts| counts.error_ratio() > budget;
         let begun = enough(&window, self.objective.min_events) || self.broken && window.bad > 0;
-        let verdict = match () {
-            () if !enough(&period, self.objective.min_events) => Verdict::NoTraffic,
-            () if is_broken(&period) => Verdict::Broken,
-            () => Verdict::Met,
-        };
         Standing {
-            verdict,
+            verdict: verdict(enough(&period, self.objective.min_events), is_broken(&period)),
             window_broken: !self.objective.window.is_zero() && begun && is_broken(&window),
             window_value: (window.events > 0).then(|| 1.0 - window.error_ratio()),
             period,
@@ -187,13 +180,8 @@ impl Tracker {
         let limit = self.objective.goal.limit().unwrap_or(Duration::MAX).as_secs_f64();
         let enough = timings.events >= self.objective.min_events;
         let over = value.is_some_and(|value| value > limit);
-        let verdict = match () {
-            () if !enough => Verdict::NoTraffic,
-            () if over => Verdict::Broken,
-            () => Verdict::Met,
-        };
         Standing {
-            verdict,
+            verdict: verdict(enough, over),
             window_broken: over && (enough || self.broken),
             window_value: value,
             period: Counts::default(),
@@ -202,6 +190,14 @@ impl Tracker {
             burns: Vec::new(),
             no_data: false,
         }
+    }
+}
+
+fn verdict(enough: bool, broken: bool) -> Verdict {
+    match (enough, broken) {
+        (false, _) => Verdict::NoTraffic,
+        (true, true) => Verdict::Broken,
+        (true, false) => Verdict::Met,
     }
 }
 

@@ -105,6 +105,24 @@ fn a_crash_loses_no_line_and_counts_none_twice() {
 }
 
 #[test]
+fn a_log_that_moved_keeps_its_counters_and_reads_no_strangers() {
+    let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let storage = Storage::open(state.path()).unwrap();
+    let mut engine = Engine::new(config(dir.path(), ""), NOW);
+    write(dir.path(), 1, NOW, 200, 500);
+    engine.read(NOW);
+    engine.store(&storage).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    write(other.path(), 2, NOW, 200, 500);
+    fs::rename(other.path().join("access.log"), other.path().join("access.log.1")).unwrap();
+    write(other.path(), 3, NOW, 200, 500);
+    let mut engine = Engine::new(config(other.path(), ""), NOW);
+    engine.restore(&storage);
+    engine.read(NOW);
+    assert_eq!(requests(&engine.look(NOW).0), 2, "not what was rotated before");
+}
+
+#[test]
 fn other_thresholds_begin_histograms_anew_and_keep_counters() {
     let (dir, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let storage = Storage::open(state.path()).unwrap();

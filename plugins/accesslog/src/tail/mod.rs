@@ -23,8 +23,9 @@ use sibling::Siblings;
 const GRACE: i64 = 60_000;
 /// More files than any rotation leaves half read.
 const MAX_OLD: usize = 32;
-/// First lines that are remembered, to know a copy of what was read already.
-const REMEMBERED: usize = 64;
+/// First lines that are remembered, to know again what was read already: more than anybody keeps
+/// rotated files.
+const REMEMBERED: usize = 4096;
 
 /// Where a file begins that was never seen before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -204,10 +205,8 @@ impl Tail {
         if current.is_same(&found) {
             return;
         }
-        step.rotations.push(match current.is_deleted() {
-            true => Rotation::Delete,
-            false => Rotation::Rename,
-        });
+        let deleted = current.is_deleted();
+        step.rotations.push(if deleted { Rotation::Delete } else { Rotation::Rename });
         // The writer may go on in the old file until it is told.
         self.old.extend(self.current.take());
         self.current = Some(self.take_back(&found).unwrap_or(found));

@@ -91,7 +91,8 @@ fn modified(path: &Path) -> SystemTime {
     modified.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Whether a name is the log's with a number or a date: `access.log.1`, `access-20261120.log`.
+/// Whether a name is the log's with a number or a date: `access.log.1`, `access.1.log`,
+/// `access-20261120.log`. A short number behind a dash is another log, not an older one.
 fn is_dated(log: &Path, path: &Path) -> bool {
     let text = |part: Option<&std::ffi::OsStr>| part.and_then(|p| p.to_str()).map(str::to_owned);
     let (Some(name), Some(full), Some(stem)) =
@@ -100,10 +101,14 @@ fn is_dated(log: &Path, path: &Path) -> bool {
         return false;
     };
     let extension = text(log.extension()).map(|e| format!(".{e}")).unwrap_or_default();
+    let behind = name.strip_prefix(&full);
     let between = name.strip_prefix(&stem).and_then(|rest| rest.strip_suffix(&extension));
-    [name.strip_prefix(&full), between].into_iter().flatten().any(|rest| {
-        let dated = rest.chars().all(|c| c.is_ascii_digit() || "-_.:T".contains(c));
-        dated && rest.chars().any(|c| c.is_ascii_digit())
+    [behind, between].into_iter().flatten().any(|rest| {
+        let digits = rest.chars().filter(char::is_ascii_digit).count();
+        let enough = if rest.starts_with('.') { 1 } else { 6 };
+        rest.starts_with(['.', '-', '_'])
+            && digits >= enough
+            && rest.chars().all(|c| c.is_ascii_digit() || "-_.:T".contains(c))
     })
 }
 
@@ -128,6 +133,8 @@ mod tests {
             "access.log.1.gz",
             "access.log.bak",
             "access-errors.log",
+            "access2.log",
+            "access-2.log",
             "access2.txt",
             "other.log.1",
         ] {
