@@ -72,7 +72,7 @@ impl Page {
         }
         html.raw("</head>\n<body").raw(if self.live { " data-live" } else { "" }).raw(">\n");
         html.raw("<a class=\"skip\" href=\"#main\">Skip to the content</a>\n<header>\n");
-        html.raw("<a class=\"brand\" href=\"/\">vigie</a>\n<div id=\"summary\">");
+        html.raw("<h1><a href=\"/\">vigie</a></h1>\n<div id=\"summary\">");
         html.html(&self.summary).raw("</div>\n<nav aria-label=\"Pages\">");
         for (url, name) in
             [("/", "Alerts"), ("/silences", "Silences"), ("/silences/new", "New silence")]
