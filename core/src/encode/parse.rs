@@ -432,7 +432,7 @@ z -1
     fn a_line_has_so_many_labels_and_no_more() {
         let line = |count: usize| {
             let labels: Vec<_> = (0..count).map(|i| format!("l{i}=\"\"")).collect();
-            Exposition::parse(&format!("a{{{}}} 1\n", labels.join(",")))
+            Exposition::parse(format!("a{{{}}} 1\n", labels.join(",")))
         };
         assert!(line(MAX_LABELS).is_ok());
         assert_eq!(line(MAX_LABELS + 1).unwrap_err().what, "too many labels");
