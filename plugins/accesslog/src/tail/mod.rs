@@ -117,7 +117,9 @@ impl Tail {
         for place in checkpoint.places {
             let found = Reader::resume(&self.path, &place)
                 .map(|reader| (true, reader))
-                .or_else(|| sibling::find(&self.path, &place).map(|reader| (false, reader)));
+                .or_else(|| sibling::find(&self.path, &place).map(|reader| (false, reader)))
+                // The whole directory may have moved to another file system.
+                .or_else(|| Reader::resume_copy(&self.path, &place).map(|reader| (true, reader)));
             match found {
                 Some((true, reader)) => self.current = Some(reader),
                 Some((false, reader)) => self.old.push_back(reader),

@@ -75,11 +75,13 @@ impl Reader {
         Ok(Reader { file, id, head: None, prefix, offset: 0, lines, grew: 0 })
     }
 
-    /// Opens `path` at `place` if it is the very file that was left there.
+    /// Opens `path` at `place` if it is the very file that was left there. Devices get other numbers
+    /// when they are mounted again, so the beginning can stand in for the number.
     pub(super) fn resume(path: &Path, place: &Place) -> Option<Self> {
         let mut reader = Reader::open(path).ok()?;
-        (reader.id == (place.dev, place.ino)).then_some(())?;
-        reader.go_to(place).then_some(reader)
+        let (dev, ino) = reader.id;
+        let same = ino == place.ino && (dev == place.dev || place.prefix.len > 0);
+        (same && reader.go_to(place)).then_some(reader)
     }
 
     /// Opens `path` at `place` if it begins with the same line: a copy.

@@ -218,6 +218,22 @@ fn several_rotations_while_down_lose_nothing() {
 }
 
 #[test]
+fn another_device_or_inode_is_the_same_file_if_it_begins_alike() {
+    for key in ["dev", "ino"] {
+        let mut world = World::new();
+        world.write(3);
+        world.drain();
+        world.store();
+        let mut stored = serde_json::to_value(&world.stored.0).unwrap();
+        stored["places"][0][key] = 1_234_567.into();
+        world.stored.0 = serde_json::from_value(stored).unwrap();
+        world.write(2);
+        world.crash();
+        world.assert_complete();
+    }
+}
+
+#[test]
 fn a_file_that_is_gone_is_told() {
     let mut world = World::new();
     world.write(3);
