@@ -30,7 +30,7 @@ pub(super) struct Group {
     /// Deliveries of the last look that are under way.
     pub(super) under_way: usize,
     /// Alerts that may leave once all deliveries of the last look succeeded.
-    pub(super) leaving: Vec<Arc<Alert>>,
+    pub(super) leaving: Vec<(Fingerprint, Arc<Alert>)>,
     pub(super) notified_at: Option<Timestamp>,
     /// Whether a delivery of the last look failed.
     pub(super) failed: bool,
@@ -102,11 +102,11 @@ fn is_subset(part: &[u64], sorted: &[u64]) -> bool {
 }
 
 /// Alertmanager's order: by the labels `job` and `instance`, then by all labels.
-pub(super) fn sort(alerts: &mut [Arc<Alert>]) {
+pub(super) fn sort(alerts: &mut [(Fingerprint, Arc<Alert>)]) {
     fn key(alert: &Alert) -> (&str, &str, &LabelSet) {
         (alert.labels.get("job"), alert.labels.get("instance"), &alert.labels)
     }
-    alerts.sort_by(|a, b| key(a).cmp(&key(b)));
+    alerts.sort_by(|(_, a), (_, b)| key(a).cmp(&key(b)));
 }
 
 #[cfg(test)]

@@ -350,6 +350,17 @@ mod tests {
     }
 
     #[test]
+    fn there_is_room_for_so_many() {
+        let mut all = Silences::default();
+        for n in 0..MAX_SILENCES {
+            set(&mut all, posted("", "a=b", 0, 100), &n.to_string(), 0);
+        }
+        let full = all.set(posted("", "a=b", 0, 100), "more".into(), at(0));
+        assert!(matches!(full, Err(SilenceError::Full(_))));
+        assert_eq!(set(&mut all, posted("7", "a=b", 0, 200), "more", 0), "7", "a change is none");
+    }
+
+    #[test]
     fn an_alert_is_matched_once_per_silence_and_version() {
         let mut all = Silences::default();
         let mut matched = Matched::default();

@@ -145,8 +145,11 @@ impl Owner {
             let wake = self.next_wakeup();
             tokio::select! {
                 event = self.events.recv() => match event {
-                    Some(Event::Stop(stopped)) => break Some(stopped),
-                    Some(event) => self.handle(event),
+                    Some(event) => {
+                        if let Some(stopped) = self.handle_waiting(event) {
+                            break Some(stopped);
+                        }
+                    }
                     // Nobody holds the router any more.
                     None => break None,
                 },
@@ -159,6 +162,24 @@ impl Owner {
         if let Some(stopped) = stopped {
             // Whoever asked may have gone.
             let _ = stopped.send(());
+        }
+    }
+
+    /// Handles an event and those that wait behind it, so that a busy machine does not look at all
+    /// due groups between any two; gives back a stop.
+    fn handle_waiting(&mut self, first: Event) -> Option<oneshot::Sender<()>> {
+        let mut handled = 1;
+        let mut event = first;
+        loop {
+            match event {
+                Event::Stop(stopped) => return Some(stopped),
+                event => self.handle(event),
+            }
+            if handled == QUEUE {
+                return None;
+            }
+            handled += 1;
+            event = self.events.try_recv().ok()?;
         }
     }
 
@@ -188,7 +209,7 @@ impl Owner {
                 self.permits.clear();
                 let _ = answer.send(());
             }
-            // The loop has taken it.
+            // Taken before.
             Event::Stop(_) => {}
         }
     }

@@ -13,7 +13,7 @@ use super::super::nflog::{LogEntry, LogKey};
 use super::super::plan::Integration;
 use super::super::tree::Route;
 use super::{Change, Delivery, DeliveryId, Machine};
-use crate::alert::{Alert, LabelSet};
+use crate::alert::{Alert, Fingerprint, LabelSet};
 use crate::clock;
 use crate::notify::{Notification, Reason};
 
@@ -28,6 +28,9 @@ pub(super) struct Awaited {
     entry: LogEntry,
 }
 
+/// An alert in a group, and its number.
+pub(in crate::route) type Member = (Fingerprint, Arc<Alert>);
+
 /// What a group has to say at one time.
 struct Flush {
     group: u64,
@@ -36,7 +39,7 @@ struct Flush {
     labels: LabelSet,
     now: Timestamp,
     /// Alerts that are not muted, sorted as they are sent.
-    alerts: Vec<Arc<Alert>>,
+    alerts: Vec<Member>,
     /// Their hashes, sorted.
     firing: Vec<u64>,
     resolved: Vec<u64>,
@@ -98,10 +101,10 @@ impl Machine {
         group.due = clock::add(now, group.route.group_interval);
         group.flushed = true;
         group.failed = false;
-        let members = group.members.iter().filter_map(|member| self.alerts.get(member));
-        let mut alerts: Vec<Arc<Alert>> = members.map(|known| known.alert.clone()).collect();
+        let known = |id: &Fingerprint| Some((*id, self.alerts.get(id)?.alert.clone()));
+        let mut alerts: Vec<Member> = group.members.iter().filter_map(known).collect();
         group::sort(&mut alerts);
-        let ended = |alert: &&Arc<Alert>| alert.is_resolved(now);
+        let ended = |(_, alert): &&Member| alert.is_resolved(now);
         group.leaving = alerts.iter().filter(ended).cloned().collect();
         Some(Flush {
             group: id,
@@ -117,8 +120,8 @@ impl Machine {
 
     fn drop_inhibited(&mut self, flush: &mut Flush) {
         let before = flush.alerts.len();
-        flush.alerts.retain(|alert| {
-            let known = self.alerts.get(&alert.fingerprint());
+        flush.alerts.retain(|(id, _)| {
+            let known = self.alerts.get(id);
             known.is_none_or(|known| self.inhibitor.source(&known.roles).is_none())
         });
         self.suppressed.inhibited += (before - flush.alerts.len()) as u64;
@@ -126,16 +129,16 @@ impl Machine {
 
     fn drop_silenced(&mut self, flush: &mut Flush) {
         let before = flush.alerts.len();
-        flush.alerts.retain(|alert| {
-            let Some(known) = self.alerts.get_mut(&alert.fingerprint()) else { return true };
+        flush.alerts.retain(|(id, alert)| {
+            let Some(known) = self.alerts.get_mut(id) else { return true };
             !self.silences.is_muting(&alert.labels, &mut known.matched, flush.now)
         });
         self.suppressed.silenced += (before - flush.alerts.len()) as u64;
     }
 
     fn hash(&self, flush: &mut Flush) {
-        for alert in &flush.alerts {
-            let Some(known) = self.alerts.get(&alert.fingerprint()) else { continue };
+        for (id, alert) in &flush.alerts {
+            let Some(known) = self.alerts.get(id) else { continue };
             let resolved = alert.is_resolved(flush.now);
             if resolved { &mut flush.resolved } else { &mut flush.firing }.push(known.hash);
         }
@@ -160,9 +163,10 @@ impl Machine {
         let mut notification =
             Notification::new(receiver, flush.key.to_string(), reason, flush.now);
         notification.group_labels = flush.labels.clone();
+        let alerts = flush.alerts.iter().map(|(_, alert)| alert);
         let wanted =
             |alert: &&Arc<Alert>| integration.send_resolved || !alert.is_resolved(flush.now);
-        notification.alerts = flush.alerts.iter().filter(wanted).cloned().collect();
+        notification.alerts = alerts.filter(wanted).cloned().collect();
         let id = DeliveryId(self.next_id());
         self.awaited.insert(id, Awaited { group: flush.group, entry });
         if let Some(group) = self.groups.get_mut(&flush.group) {
@@ -191,13 +195,14 @@ impl Machine {
         let leaving = std::mem::take(&mut group.leaving);
         if !group.failed {
             group.failure = None;
-            leaving.iter().for_each(|alert| self.leave(id, alert));
+            leaving.iter().for_each(|member| self.leave(id, member));
         }
         let Some(group) = self.groups.get_mut(&id) else { return };
         if group.members.is_empty() {
             let key = (group.route.index, group.labels.clone());
             self.group_ids.remove(&key);
             self.groups.remove(&id);
+            self.shrink();
         } else {
             group.due = group.due.max(now);
             self.due.insert((group.due, id));

@@ -15,6 +15,7 @@ use super::super::nflog::LogKey;
 use super::super::silences::Matched;
 use super::super::tree::Route;
 use super::super::view::AlertView;
+use super::flush::Member;
 use super::{Change, MAX_ALERTS, Machine};
 use crate::alert::{Alert, Fingerprint};
 use crate::clock;
@@ -158,19 +159,18 @@ impl Machine {
 
     /// An alert leaves a group that has told of its end, unless it was posted again meanwhile;
     /// with the last group it is forgotten.
-    pub(super) fn leave(&mut self, group_id: u64, alert: &Arc<Alert>) {
-        let id = alert.fingerprint();
-        let Some(known) = self.alerts.get_mut(&id) else { return };
+    pub(super) fn leave(&mut self, group_id: u64, (id, alert): &Member) {
+        let Some(known) = self.alerts.get_mut(id) else { return };
         if !Arc::ptr_eq(&known.alert, alert) {
             return;
         }
         if let Some(group) = self.groups.get_mut(&group_id) {
-            group.members.remove(&id);
+            group.members.remove(id);
         }
         known.groups.retain(|group| *group != group_id);
         if known.groups.is_empty() {
-            self.alerts.remove(&id);
-            self.changes.push(Change::Gone(id));
+            self.alerts.remove(id);
+            self.changes.push(Change::Gone(*id));
         }
     }
 }

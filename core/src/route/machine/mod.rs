@@ -233,7 +233,6 @@ impl Machine {
             if self.silences.collect(now) {
                 self.touch();
             }
-            self.shrink();
         }
     }
 
@@ -249,7 +248,7 @@ impl Machine {
         }
     }
 
-    /// Memory of a flood that is over goes back.
+    /// The memory of a flood that is over goes back.
     fn shrink(&mut self) {
         if self.alerts.capacity() > 4 * self.alerts.len() + 1024 {
             self.alerts.shrink_to_fit();
