@@ -60,15 +60,12 @@ struct Lab {
 }
 
 impl Lab {
-    /// None, said loudly, where Python or aiosmtpd is missing.
-    fn start(args: &[&str]) -> Option<Lab> {
+    fn start(args: &[&str]) -> Lab {
         let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/lab");
         let python = python();
         let there = Command::new(&python).args(["-c", "import aiosmtpd"]).output();
-        if !there.is_ok_and(|output| output.status.success()) {
-            eprintln!("SKIPPED: Python's aiosmtpd is not installed");
-            return None;
-        }
+        let there = there.is_ok_and(|output| output.status.success());
+        assert!(there, "Python's aiosmtpd is missing; ./tests/run installs it");
         let dir = tempfile::tempdir().unwrap();
         let made = Command::new(programs.join("certificate")).arg(dir.path()).status().unwrap();
         assert!(made.success(), "openssl makes a certificate");
@@ -83,7 +80,7 @@ impl Lab {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().expect("the server says its port").unwrap();
         let port = first.strip_prefix("PORT ").unwrap().parse().unwrap();
-        Some(Lab { child, lines, port, dir })
+        Lab { child, lines, port, dir }
     }
 
     fn build(&self, more: &str) -> Box<dyn Notifier> {
@@ -119,10 +116,7 @@ const LOGIN: &str = "auth_username: u\nauth_password: hunter2";
 
 #[tokio::test]
 async fn a_mail_arrives_whole_over_starttls() {
-    let Some(mut lab) = Lab::start(&["--tls", "starttls", "--user", "u", "--password", "hunter2"])
-    else {
-        return;
-    };
+    let mut lab = Lab::start(&["--tls", "starttls", "--user", "u", "--password", "hunter2"]);
     let headers = concat!(
         "headers:\n  x-group: '{{ .GroupLabels.alertname }} é'\n",
         "  To: Everybody <all@x.example>\n",
@@ -153,7 +147,7 @@ async fn a_mail_arrives_whole_over_starttls() {
 async fn a_mail_arrives_over_implicit_tls_with_login() {
     let args =
         ["--tls", "implicit", "--user", "u", "--password", "hunter2", "--mechanism", "LOGIN"];
-    let Some(mut lab) = Lab::start(&args) else { return };
+    let mut lab = Lab::start(&args);
     let password = lab.dir.path().join("password");
     std::fs::write(&password, "hunter2\n").unwrap();
     let more = format!(
@@ -176,7 +170,7 @@ async fn a_mail_arrives_over_implicit_tls_with_login() {
 
 #[tokio::test]
 async fn a_refusal_becomes_an_advice() {
-    let Some(mut lab) = Lab::start(&["--tls", "none", "--refuse", "451:1"]) else { return };
+    let mut lab = Lab::start(&["--tls", "none", "--refuse", "451:1"]);
     let email = lab.build("require_tls: false");
     let error = email.notify(&notification()).await.unwrap_err();
     assert_eq!(error.retry, Retry::Backoff, "{error}");
@@ -188,7 +182,7 @@ async fn a_refusal_becomes_an_advice() {
         "{error}"
     );
 
-    let Some(lab) = Lab::start(&["--tls", "none", "--refuse", "554:1"]) else { return };
+    let lab = Lab::start(&["--tls", "none", "--refuse", "554:1"]);
     let error = lab.build("require_tls: false").notify(&notification()).await.unwrap_err();
     assert_eq!(error.retry, Retry::Never, "{error}");
     assert!(error.what.contains("refused by the test"), "{error}");
@@ -196,9 +190,7 @@ async fn a_refusal_becomes_an_advice() {
 
 #[tokio::test]
 async fn a_wrong_password_or_certificate_sends_nothing() {
-    let Some(lab) = Lab::start(&["--tls", "starttls", "--user", "u", "--password", "other"]) else {
-        return;
-    };
+    let lab = Lab::start(&["--tls", "starttls", "--user", "u", "--password", "other"]);
     let error = lab.build(LOGIN).notify(&notification()).await.unwrap_err();
     assert_eq!((error.retry, error.reason.as_str()), (Retry::Never, "authError"), "{error}");
     assert!(!format!("{error:?}").contains("hunter2"), "{error}");
