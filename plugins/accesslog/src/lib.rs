@@ -58,7 +58,10 @@ const FLAGS: &[FlagDef] = &[
 fn build(setup: &Setup<'_>) -> Result<Parts, ConfigError> {
     let config = Config::read(&setup.section("accesslog"), &setup.section("slo"), &setup.flags)?;
     let mut parts = Parts::default();
-    parts.notes.extend(config.notes.iter().cloned());
+    // Not notes: `vigie check` shows these as well.
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     if config.sources.is_empty() {
         return Ok(parts);
     }

@@ -24,8 +24,8 @@ pub struct Config {
     pub objectives: Vec<Objective>,
     /// How often a standing alert is posted again.
     pub interval: Duration,
-    /// What a user should know at start.
-    pub notes: Vec<String>,
+    /// What is no error, but hardly meant.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
@@ -36,16 +36,16 @@ impl Config {
     pub fn read(accesslog: &Node, slo: &Node, flags: &Flags) -> Result<Self, ConfigError> {
         let sources = source::read(accesslog, flags)?;
         let (objectives, interval) = objective::read_section(slo)?;
-        let mut notes = Vec::new();
+        let mut warnings = Vec::new();
         for objective in objectives.iter().filter(|objective| objective.alerts.burn) {
             let target = objective.goal.target().unwrap_or(1.0);
-            let warnings = burn::warnings(objective.period, target);
-            notes.extend(warnings.into_iter().map(|w| format!("slo {:?}: {w}", objective.name)));
+            let idle = burn::warnings(objective.period, target);
+            warnings.extend(idle.into_iter().map(|w| format!("slo {:?}: {w}", objective.name)));
         }
         if sources.is_empty() && !objectives.is_empty() {
-            notes.push("objectives are given, but no access log is followed".into());
+            warnings.push("objectives are given, but no access log is followed".into());
         }
-        Ok(Config { sources, objectives, interval, notes })
+        Ok(Config { sources, objectives, interval, warnings })
     }
 }
 
@@ -130,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn a_loose_target_is_noted() {
+    fn a_loose_target_is_warned_of() {
         let config = read("slo: [{name: a, errors: {codes: [5xx], target: 93%}}]\n").unwrap();
-        assert_eq!(config.notes.len(), 2);
+        assert_eq!(config.warnings.len(), 2);
         assert!(
-            config.notes[0].starts_with("slo \"a\": a burn rate of 14.4"),
+            config.warnings[0].starts_with("slo \"a\": a burn rate of 14.4"),
             "{:?}",
-            config.notes
+            config.warnings
         );
     }
 }
