@@ -3,7 +3,7 @@
 //! Binds both ports, starts everything, and waits for a signal: SIGHUP reloads, SIGTERM and
 //! Ctrl-C stop cleanly. It must not know what is served.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,8 +45,8 @@ async fn serve(start: Start) -> anyhow::Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "vigie");
     vigie.metrics().add(telemetry_server.metrics());
     vigie.metrics().add(alerting_server.metrics());
-    announce(&telemetry_server.local_addresses(), "metrics");
-    announce(&alerting_server.local_addresses(), "alerts");
+    announce(&telemetry_server.local_addresses(), "metrics", flags.text("web.telemetry-path"));
+    announce(&alerting_server.local_addresses(), "alerts", "/");
     vigie.notes().iter().for_each(|note| tracing::info!("{note}"));
 
     let (stop, stopped) = watch::channel(false);
@@ -63,9 +63,16 @@ async fn serve(start: Start) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn announce(addresses: &[SocketAddr], what: &'static str) {
+/// Says where it listens, with an address a browser on this host can open.
+fn announce(addresses: &[SocketAddr], what: &'static str, path: &str) {
     for address in addresses {
-        tracing::info!(address = %address, r#for = what, "listening");
+        let host = match address.ip() {
+            ip if ip.is_unspecified() => "localhost".to_owned(),
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        let url = format!("http://{host}:{}{path}", address.port());
+        tracing::info!(address = %address, r#for = what, url, "listening");
     }
 }
 
