@@ -194,7 +194,10 @@ impl Machine {
         };
         let leaving = std::mem::take(&mut group.leaving);
         if !group.failed {
-            group.failure = None;
+            let mended = group.failure.take().is_some();
+            if mended {
+                self.touch();
+            }
             leaving.iter().for_each(|member| self.leave(id, member));
         }
         let Some(group) = self.groups.get_mut(&id) else { return };
@@ -203,6 +206,7 @@ impl Machine {
             self.group_ids.remove(&key);
             self.groups.remove(&id);
             self.shrink();
+            self.touch();
         } else {
             group.due = group.due.max(now);
             self.due.insert((group.due, id));

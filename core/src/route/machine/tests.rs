@@ -135,6 +135,7 @@ fn each_change_is_told_at_the_next_look() {
     resolve(&mut machine, "alertname=A,i=2", 700);
     assert_eq!(said(&mut machine, 930), [(AllResolved, 0, 1)], "the first one has left");
     assert!(machine.state(at(931)).alerts.is_empty(), "all have left");
+    assert_eq!(machine.counts(at(931)).groups, 0);
     assert_eq!(machine.next_wakeup(), at(900 + 930), "only maintenance is left");
 }
 
