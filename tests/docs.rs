@@ -112,6 +112,24 @@ fn every_path_of_the_architecture_exists() {
     }
 }
 
+/// Flags in the documents that are not ours: amtool's, and those of the plugins a guide writes.
+const OTHER_FLAGS: &[&str] = &["--alertmanager.url", "--collector.dice", "--collector.queues"];
+
+#[test]
+fn every_flag_that_is_named_exists() {
+    let help = |command: &str| String::from_utf8(run_vigie([command, "--help"]).stdout).unwrap();
+    let known = [help("serve"), help("collect"), help("sla")].concat();
+    let flag = Regex::new(r"--[a-z]+(?:\.[a-z-]+)+").unwrap();
+    let mut unknown = Vec::new();
+    for (path, text) in documents() {
+        let named = flag.find_iter(&text).map(|found| found.as_str());
+        let named = named.filter(|flag| !known.contains(flag) && !OTHER_FLAGS.contains(flag));
+        unknown.extend(named.map(|flag| format!("{}: {flag}", path.display())));
+    }
+    assert!(unknown.is_empty(), "{unknown:#?}");
+    assert!(known.contains("--web.listen-address"));
+}
+
 /// Top-level keys of `vigie.yml`: a block that begins with another one is a part of a file, or of
 /// another program.
 const SECTIONS: &[&str] = &["web", "storage", "host", "docker", "accesslog", "slo", "alerting"];
