@@ -36,7 +36,7 @@ use connection::Watched;
 use exchange::Exchange;
 
 /// How long to wait where nothing tells us that there is room again.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How long between two log lines about the same trouble.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
