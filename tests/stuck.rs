@@ -12,6 +12,8 @@ use common::{SOON, Vigie, VigieBuilder, cdylib, wait_for};
 
 /// Scrapes after the first one that got stuck.
 const SCRAPES: usize = 30;
+/// The runtime's pool of threads grows with the first requests; one stuck thread per scrape would be more.
+const POOL: usize = 4;
 
 fn fifo(path: &Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
@@ -57,7 +59,7 @@ fn a_stuck_file_takes_one_collector_away_and_one_thread() {
         assert!(scrape.contains("\nnode_load1 ") && scrape.contains("\nnode_forks_total "));
         assert!(!scrape.contains("\nnode_memory_"));
     }
-    assert!(vigie.process.threads() <= threads, "no thread per scrape");
+    assert!(vigie.process.threads() <= threads + POOL, "no thread per scrape");
     let scrape = vigie.scrape();
     let reasons: Vec<&str> =
         scrape.lines().filter(|line| line.starts_with("vigie_collector_failures_total{")).collect();
@@ -103,7 +105,7 @@ fn a_fifo_among_the_text_files_is_no_reason_to_wait() {
         assert!(scrape.contains("\nnode_load1 "), "{scrape}");
         assert_eq!(success(&scrape, "cpu"), 1.0);
     }
-    assert!(vigie.process.threads() <= threads, "no thread per scrape");
+    assert!(vigie.process.threads() <= threads + POOL, "no thread per scrape");
 }
 
 #[test]
@@ -124,5 +126,5 @@ fn a_plugin_that_hangs_and_panics_costs_one_thread() {
             assert_eq!(success(&scrape, healthy), 1.0, "{healthy}");
         }
     }
-    assert!(vigie.process.threads() <= threads, "no thread per scrape");
+    assert!(vigie.process.threads() <= threads + POOL, "no thread per scrape");
 }
