@@ -21,7 +21,7 @@ mod service;
 mod sketch;
 pub mod slo;
 mod snapshot;
-pub mod tail;
+mod tail;
 mod track;
 mod watch;
 mod window;

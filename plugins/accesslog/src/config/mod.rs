@@ -12,6 +12,7 @@ use vigie_core::config::{ConfigError, Flags, Node};
 
 use crate::burn;
 use crate::slo::Objective;
+pub use crate::tail::Start;
 pub use objective::read as read_objectives;
 pub use source::Source;
 

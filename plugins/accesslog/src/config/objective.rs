@@ -27,10 +27,10 @@ pub(super) fn read_section(section: &Node) -> Result<(Vec<Objective>, Duration),
     let (items, defaults, interval) = match &section.value {
         Value::Map(_) => {
             section.only_keys(["objectives", "defaults", "interval"])?;
-            let read = |key| section.get(key).map(Node::read).transpose();
             let interval: Option<PromDuration> = read_key(section, "interval")?;
+            let defaults: Option<Tuning> = read_key(section, "defaults")?;
             let items = section.get("objectives").map_or(Ok(&[][..]), Node::items)?;
-            (items, read("defaults")?.unwrap_or_default(), interval)
+            (items, defaults.unwrap_or_default(), interval)
         }
         _ => (section.items()?, Tuning::default(), None),
     };
@@ -247,7 +247,9 @@ fn latency_goal(place: &Node, keys: &LatencyKeys) -> Result<Goal, ConfigError> {
 
 /// Values are compared whole; `=~`, `!~` and `!=` before a value do what they do in matchers.
 fn select(place: &Node, keys: &BTreeMap<String, String>) -> Result<Select, ConfigError> {
-    place_keys(place, keys)?;
+    if !keys.is_empty() {
+        place.only_keys(Select::NAMES.into_iter().chain(["code"]))?;
+    }
     let mut select = Select::default();
     for (name, value) in keys {
         let value_place = at(place, name);
@@ -266,13 +268,6 @@ fn select(place: &Node, keys: &BTreeMap<String, String>) -> Result<Select, Confi
         select.matchers.push(matcher.map_err(|error| value_place.error(error.to_string()))?);
     }
     Ok(select)
-}
-
-fn place_keys(place: &Node, keys: &BTreeMap<String, String>) -> Result<(), ConfigError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    place.only_keys(Select::NAMES.into_iter().chain(["code"]))
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ impl Report {
         }
         match open(path) {
             Ok((_, id, _)) if !self.seen.insert(id) => {
-                self.files.push(FileSummary::failed(&name, "given twice, read once"));
+                self.files.push(FileSummary::skipped(&name, "given twice, read once"));
                 Ok(())
             }
             Ok((file, _, size)) => self.read(&mut Counted::new(file, size, progress), &name),
@@ -164,8 +164,7 @@ impl Report {
     }
 
     fn fail(&mut self, name: &str, lines: u64, source: io::Error) -> ReadError {
-        let error = FileSummary { lines, ..FileSummary::failed(name, &source.to_string()) };
-        self.files.push(FileSummary { failed: true, ..error });
+        self.files.push(FileSummary::failed(name, lines, &source));
         ReadError { name: name.to_owned(), source }
     }
 

@@ -157,8 +157,13 @@ impl FileSummary {
         FileSummary { name: name.to_owned(), lines, note: None, failed: false }
     }
 
-    pub(super) fn failed(name: &str, note: &str) -> Self {
+    pub(super) fn skipped(name: &str, note: &str) -> Self {
         FileSummary { note: Some(note.to_owned()), ..FileSummary::read(name, 0) }
+    }
+
+    pub(super) fn failed(name: &str, lines: u64, error: &std::io::Error) -> Self {
+        let note = Some(error.to_string());
+        FileSummary { note, failed: true, ..FileSummary::read(name, lines) }
     }
 }
 
