@@ -1,5 +1,10 @@
 //! The same templates through vigie and through Alertmanager's own engine (`amtool template render`).
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "in a test a panic is the message")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "in a test a panic is the message"
+)]
 
 use std::process::Command;
 use std::sync::Arc;
