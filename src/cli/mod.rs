@@ -8,6 +8,8 @@ mod collect;
 mod command;
 mod completions;
 mod log;
+#[cfg(feature = "accesslog")]
+mod progress;
 mod serve;
 #[cfg(feature = "accesslog")]
 mod sla;

@@ -10,7 +10,8 @@ use clap::ArgMatches;
 use vigie_accesslog::report::{Options, Report, TextStyle};
 use vigie_accesslog::slo::Objective;
 
-use super::terminal::{self, Progress};
+use super::progress::Progress;
+use super::terminal;
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
