@@ -145,7 +145,8 @@ struct Keeper {
 
 impl Keeper {
     fn new(storage: Storage) -> Self {
-        Keeper { storage, stored: Instant::now(), lines: 0, due: false, failing: false }
+        // At once: a crash before the first checkpoint would forget where counting began.
+        Keeper { storage, stored: Instant::now(), lines: 0, due: true, failing: false }
     }
 
     /// Alerts changed: another run must know.
