@@ -66,10 +66,13 @@ pub(super) fn read(section: &Node, flags: &Flags) -> Result<Vec<Source>, ConfigE
         "" => crate::format::AUTO,
         format => format,
     };
+    // Refused without a file as well: the next start may have one.
+    let parser = Parser::new(format)
+        .map_err(|error| ConfigError::new(Place::file("--accesslog.format"), error.to_string()))?;
     for path in flags.list("accesslog.file") {
         // A file named twice is followed once: the configuration says more than the flag.
         if sources.iter().all(|known| known.path.as_os_str() != path.as_str()) {
-            sources.push(from_flag(path, format)?);
+            sources.push(from_flag(path, parser.clone()));
         }
     }
     Ok(sources)
@@ -105,10 +108,8 @@ fn source(item: &Node, keys: SourceKeys) -> Result<Source, ConfigError> {
 const MAX_SERIES: usize = 1000;
 const STALE: Duration = Duration::from_secs(300);
 
-fn from_flag(path: &str, format: &str) -> Result<Source, ConfigError> {
-    let parser = Parser::new(format)
-        .map_err(|error| ConfigError::new(Place::file("--accesslog.format"), error.to_string()))?;
-    Ok(Source {
+fn from_flag(path: &str, parser: Parser) -> Source {
+    Source {
         name: path.to_owned(),
         path: path.into(),
         parser,
@@ -116,7 +117,7 @@ fn from_flag(path: &str, format: &str) -> Result<Source, ConfigError> {
         labels: Vec::new(),
         max_series: MAX_SERIES,
         stale: STALE,
-    })
+    }
 }
 
 /// The value of a key, or the whole item where it is not given.
