@@ -19,26 +19,43 @@ static START: Family =
     Family::gauge("process_start_time_seconds", "Start of the process, Unix time.", []);
 static THREADS: Family = Family::gauge("process_threads", "Threads.", []);
 
-/// Writes what `/proc/self` tells; what cannot be read is left out.
-pub(super) fn write(sink: &mut TextSink) {
-    let Ok(process) = Process::myself() else { return };
-    if let Ok(stat) = process.stat() {
-        let ticks = procfs::ticks_per_second() as f64;
-        CPU.emit(sink, [], (stat.utime + stat.stime) as f64 / ticks);
-        VIRTUAL.emit(sink, [], stat.vsize);
-        RESIDENT.emit(sink, [], stat.rss.saturating_mul(procfs::page_size()));
-        if let Ok(boot) = procfs::boot_time_secs() {
-            START.emit(sink, [], boot as f64 + stat.starttime as f64 / ticks);
+/// What does not change while the process lives, read once: the boot time stands in `/proc/stat`,
+/// which is the costliest file of all.
+#[derive(Debug)]
+pub(super) struct OwnProcess {
+    boot_time: Option<u64>,
+    max_fds: Option<u64>,
+}
+
+impl OwnProcess {
+    pub(super) fn new() -> Self {
+        let limits = Process::myself().and_then(|process| process.limits()).ok();
+        let max_fds = limits.and_then(|limits| match limits.max_open_files.soft_limit {
+            LimitValue::Value(most) => Some(most),
+            LimitValue::Unlimited => None,
+        });
+        OwnProcess { boot_time: procfs::boot_time_secs().ok(), max_fds }
+    }
+
+    /// Writes what `/proc/self` tells; what cannot be read is left out.
+    pub(super) fn write(&self, sink: &mut TextSink) {
+        let Ok(process) = Process::myself() else { return };
+        if let Ok(stat) = process.stat() {
+            let ticks = procfs::ticks_per_second() as f64;
+            CPU.emit(sink, [], (stat.utime + stat.stime) as f64 / ticks);
+            VIRTUAL.emit(sink, [], stat.vsize);
+            RESIDENT.emit(sink, [], stat.rss.saturating_mul(procfs::page_size()));
+            if let Some(boot) = self.boot_time {
+                START.emit(sink, [], boot as f64 + stat.starttime as f64 / ticks);
+            }
+            THREADS.emit(sink, [], stat.num_threads);
         }
-        THREADS.emit(sink, [], stat.num_threads);
-    }
-    if let Ok(open) = process.fd_count() {
-        OPEN_FDS.emit(sink, [], open as u64);
-    }
-    if let Ok(limits) = process.limits()
-        && let LimitValue::Value(most) = limits.max_open_files.soft_limit
-    {
-        MAX_FDS.emit(sink, [], most);
+        if let Ok(open) = process.fd_count() {
+            OPEN_FDS.emit(sink, [], open as u64);
+        }
+        if let Some(most) = self.max_fds {
+            MAX_FDS.emit(sink, [], most);
+        }
     }
 }
 
@@ -50,7 +67,7 @@ mod tests {
     #[test]
     fn this_process_has_all_figures() {
         let mut sink = TextSink::new(Format::Text);
-        write(&mut sink);
+        OwnProcess::new().write(&mut sink);
         let page = String::from_utf8(sink.to_exposition()).unwrap();
         for family in [&CPU, &VIRTUAL, &RESIDENT, &START, &THREADS, &OPEN_FDS, &MAX_FDS] {
             let name = family.desc().name;

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry as Prometheus};
 
 use super::lane::Outcome;
-use super::process;
+use super::process::OwnProcess;
 use super::registry::{Registry, lock};
 use crate::bridge;
 use crate::encode::{Conflict, TextSink};
@@ -22,6 +22,7 @@ static BUILD_INFO: Family<1> =
 #[derive(Debug)]
 pub struct SelfMetrics {
     registry: Prometheus,
+    process: OwnProcess,
     others: Mutex<Vec<Prometheus>>,
     failures: IntCounterVec,
     conflicts: IntCounterVec,
@@ -70,6 +71,7 @@ impl SelfMetrics {
                 "When a configuration was last taken, Unix time.",
             )),
             others: Mutex::default(),
+            process: OwnProcess::new(),
             registry,
         };
         made.register(&made.failures);
@@ -119,7 +121,7 @@ impl SelfMetrics {
 
     pub(super) fn write(&self, sink: &mut TextSink) {
         BUILD_INFO.emit(sink, [env!("CARGO_PKG_VERSION")], true);
-        process::write(sink);
+        self.process.write(sink);
         bridge::write_families(&self.registry.gather(), sink);
         for other in &*lock(&self.others) {
             bridge::write_families(&other.gather(), sink);
