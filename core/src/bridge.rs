@@ -89,6 +89,21 @@ fn write_metric(metric: &proto::Metric, kind: Kind, sink: &mut dyn MetricSink) {
     }
 }
 
+/// Puts one of vigie's own metrics into its registry. Names and labels of these are constants, so
+/// neither step fails; if registering did, the metric would merely not be shown.
+#[cfg(feature = "runtime")]
+pub(crate) fn register<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &prometheus::Registry,
+    metric: Result<C, prometheus::Error>,
+) -> C {
+    #[allow(clippy::expect_used, reason = "constant names and labels, made by every test")]
+    let metric = metric.expect("constant names are valid");
+    if let Err(error) = registry.register(Box::new(metric.clone())) {
+        tracing::error!(%error, "cannot register a metric");
+    }
+    metric
+}
+
 /// A collector of ours for a `prometheus::Registry`.
 ///
 /// Its families are those it pushes at each gathering; untyped ones come out as gauges, because

@@ -42,45 +42,55 @@ impl SelfMetrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Prometheus::new();
-        let made = SelfMetrics {
-            failures: made(IntCounterVec::new(
-                Opts::new(
-                    "vigie_collector_failures_total",
-                    "Scrapes in which a collector failed, by reason.",
+        let metrics = SelfMetrics {
+            failures: bridge::register(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "vigie_collector_failures_total",
+                        "Scrapes in which a collector failed, by reason.",
+                    ),
+                    &["collector", "reason"],
                 ),
-                &["collector", "reason"],
-            )),
-            conflicts: made(IntCounterVec::new(
-                Opts::new(
-                    "vigie_exposition_conflicts_total",
-                    "Samples left out because another collector had the series, or the family as \
+            ),
+            conflicts: bridge::register(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "vigie_exposition_conflicts_total",
+                        "Samples left out because another collector had the series, or the family as \
                      another type.",
+                    ),
+                    &["collector"],
                 ),
-                &["collector"],
-            )),
-            reload_failures: made(IntCounter::new(
-                "vigie_config_reload_failures_total",
-                "Configurations that were refused; the old one stayed.",
-            )),
-            reload_ok: made(IntGauge::new(
-                "vigie_config_last_reload_successful",
-                "Whether the last configuration was taken.",
-            )),
-            reload_time: made(Gauge::new(
-                "vigie_config_last_reload_success_timestamp_seconds",
-                "When a configuration was last taken, Unix time.",
-            )),
+            ),
+            reload_failures: bridge::register(
+                &registry,
+                IntCounter::new(
+                    "vigie_config_reload_failures_total",
+                    "Configurations that were refused; the old one stayed.",
+                ),
+            ),
+            reload_ok: bridge::register(
+                &registry,
+                IntGauge::new(
+                    "vigie_config_last_reload_successful",
+                    "Whether the last configuration was taken.",
+                ),
+            ),
+            reload_time: bridge::register(
+                &registry,
+                Gauge::new(
+                    "vigie_config_last_reload_success_timestamp_seconds",
+                    "When a configuration was last taken, Unix time.",
+                ),
+            ),
             others: Mutex::default(),
             process: OwnProcess::new(),
             registry,
         };
-        made.register(&made.failures);
-        made.register(&made.conflicts);
-        made.register(&made.reload_failures);
-        made.register(&made.reload_ok);
-        made.register(&made.reload_time);
-        made.reloaded(true);
-        made
+        metrics.reloaded(true);
+        metrics
     }
 
     /// Shows the metrics of another part of vigie, such as the router's, beside its own.
@@ -96,12 +106,6 @@ impl SelfMetrics {
             self.reload_time.set(now.as_secs_f64());
         } else {
             self.reload_failures.inc();
-        }
-    }
-
-    fn register<C: prometheus::core::Collector + Clone + 'static>(&self, metric: &C) {
-        if let Err(error) = self.registry.register(Box::new(metric.clone())) {
-            tracing::error!(%error, "cannot register a metric");
         }
     }
 
@@ -127,10 +131,4 @@ impl SelfMetrics {
             bridge::write_families(&other.gather(), sink);
         }
     }
-}
-
-/// Names and labels are constants of this file, so that nothing here is refused.
-fn made<T>(metric: Result<T, prometheus::Error>) -> T {
-    #[allow(clippy::expect_used, reason = "constant names and labels, made by every test")]
-    metric.expect("constant names are valid")
 }

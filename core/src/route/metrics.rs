@@ -4,7 +4,6 @@
 //! registry is shown.
 
 use jiff::Timestamp;
-use prometheus::core::Collector;
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
@@ -14,6 +13,7 @@ use super::driver::RouterHandle;
 use super::hash::xxhash64;
 use super::machine::{Counts, Posted, Suppressed};
 use super::plan::Plan;
+use crate::bridge::register;
 use crate::notify::NotifyReason;
 
 /// Every reason a series is shown for from the start.
@@ -243,20 +243,6 @@ impl RouterHandle {
 
 fn opts(name: &str, help: &str) -> Opts {
     Opts::new(name, help)
-}
-
-/// Names and labels are constants of this file, so neither step fails; if registering did, the
-/// counter would merely not be shown.
-fn register<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: Result<C, prometheus::Error>,
-) -> C {
-    #[allow(clippy::expect_used, reason = "constant names and labels, checked by the tests")]
-    let collector = collector.expect("constant names are valid");
-    if let Err(error) = registry.register(Box::new(collector.clone())) {
-        tracing::error!(%error, "cannot register a counter");
-    }
-    collector
 }
 
 fn as_i64(count: usize) -> i64 {

@@ -4,6 +4,8 @@
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
+use crate::bridge;
+
 /// Counters of one server, in a registry of its own.
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
@@ -15,26 +17,20 @@ pub(super) struct Metrics {
 impl Metrics {
     /// `server` is the value of the label `server`.
     pub(super) fn new(server: &'static str) -> Self {
+        let registry = Registry::new();
         let counters = |name: &str, help: &str, label: &str| {
             let options = Opts::new(name, help).const_label("server", server);
-            #[allow(clippy::expect_used, reason = "constant names and labels, made by every test")]
-            IntCounterVec::new(options, &[label]).expect("constant names are valid")
+            bridge::register(&registry, IntCounterVec::new(options, &[label]))
         };
-        let metrics = Metrics {
-            registry: Registry::new(),
+        Metrics {
             answers: counters("vigie_http_requests_total", "Answers by status code.", "code"),
             closed: counters(
                 "vigie_http_connections_closed_total",
                 "Connections closed because of what the client did, by reason.",
                 "reason",
             ),
-        };
-        for counter in [&metrics.answers, &metrics.closed] {
-            if let Err(error) = metrics.registry.register(Box::new(counter.clone())) {
-                tracing::error!(%error, "cannot register a metric");
-            }
+            registry,
         }
-        metrics
     }
 
     pub(super) fn answered(&self, status: http::StatusCode) {
