@@ -14,6 +14,7 @@ mod parse;
 mod rtnetlink;
 pub mod stat;
 mod statfs;
+mod sysfs;
 pub mod textfile;
 pub mod time;
 mod udev;

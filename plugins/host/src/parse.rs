@@ -28,6 +28,23 @@ pub(crate) fn number(word: &[u8]) -> Option<u64> {
     })
 }
 
+/// A decimal number with or without a minus; `None` for anything else, and when it exceeds 64 bits.
+pub(crate) fn signed(word: &[u8]) -> Option<i64> {
+    match word.strip_prefix(b"-") {
+        Some(digits) => 0i64.checked_sub_unsigned(number(digits)?),
+        None => i64::try_from(number(word)?).ok(),
+    }
+}
+
+/// A hexadecimal number without sign, with or without `0x`; `None` for anything else, and when it exceeds 64 bits.
+pub(crate) fn hexadecimal(word: &[u8]) -> Option<u64> {
+    let digits = word.strip_prefix(b"0x").unwrap_or(word);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
 /// A float as Go's `ParseFloat` takes it from the exposition format: a number too large to hold is
 /// an error, not infinity.
 pub(crate) fn float(word: &[u8]) -> Option<f64> {
@@ -66,6 +83,25 @@ mod tests {
         assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
         for bad in [&b""[..], b"18446744073709551616", b"-1", b"+1", b"1 ", b"0x1", b"\xff"] {
             assert_eq!(number(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn signed_numbers_fit_or_are_refused() {
+        assert_eq!(signed(b"-9223372036854775808"), Some(i64::MIN));
+        assert_eq!(signed(b"7"), Some(7));
+        for bad in [&b""[..], b"-", b"--1", b"+1", b"9223372036854775808", b"-9223372036854775809"]
+        {
+            assert_eq!(signed(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn hexadecimal_numbers_fit_or_are_refused() {
+        assert_eq!(hexadecimal(b"ffffffffffffffff"), Some(u64::MAX));
+        assert_eq!(hexadecimal(b"0x1F"), Some(31));
+        for bad in [&b""[..], b"0x", b"+1", b"10000000000000000", b"g"] {
+            assert_eq!(hexadecimal(bad), None, "{bad:?}");
         }
     }
 
