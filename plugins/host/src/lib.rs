@@ -11,6 +11,7 @@ pub mod meminfo;
 mod mountinfo;
 pub mod netdev;
 mod parse;
+mod procnet;
 mod rtnetlink;
 pub mod stat;
 mod statfs;

@@ -16,6 +16,7 @@ use vigie_core::metric::{Family, MetricSink};
 
 use crate::filter::Filter;
 use crate::parse::{lines, number, shown, text, words};
+use crate::procnet;
 use crate::rtnetlink::{Counters, Socket};
 
 mod family;
@@ -85,7 +86,7 @@ impl NetDev {
         let (source, kind) = if flags.switch(NETLINK) && own_namespace_is_the_hosts(paths) {
             (Reader::Netlink(Socket::new()), Source::Netlink)
         } else {
-            (Reader::File(FileReader::kept_open(net_dev(paths))), Source::File)
+            (Reader::File(FileReader::kept_open(procnet::file(paths, "dev"))), Source::File)
         };
         Ok(NetDev {
             source,
@@ -172,12 +173,6 @@ fn own_namespace_is_the_hosts(paths: &Paths) -> bool {
         _ => false,
     };
     paths.procfs == std::path::Path::new("/proc") && !is_other
-}
-
-/// The view of the first process, which is the host's; else that of this one.
-fn net_dev(paths: &Paths) -> PathBuf {
-    let init = paths.proc("1/net/dev");
-    if std::fs::File::open(&init).is_ok() { init } else { paths.proc("net/dev") }
 }
 
 /// Columns of PROC/net/dev.
