@@ -10,20 +10,6 @@ use std::process::{Command, Output, Stdio};
 use common::{program, run_vigie};
 use tempfile::TempDir;
 
-/// The ten collectors of node_exporter that vigie has.
-const COLLECTORS: &[&str] = &[
-    "cpu",
-    "diskstats",
-    "filesystem",
-    "loadavg",
-    "meminfo",
-    "netdev",
-    "stat",
-    "textfile",
-    "time",
-    "uname",
-];
-
 /// Runs vigie and gives exit status, standard output and standard error.
 fn vigie(args: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = run_vigie(args);
@@ -128,12 +114,32 @@ fn collectors_are_switched_as_in_node_exporter() {
 fn the_list_shows_every_collector() {
     let (status, list, _) = vigie(&["collect", "--list"]);
     assert_eq!(status, 0);
-    for name in COLLECTORS {
-        assert!(list.lines().any(|line| line.starts_with(name)), "{name} in:\n{list}");
+    let all = vigie::Catalogue::bundled().collectors();
+    for (_, info) in all.into_iter().filter(|(plugin, _)| *plugin == "host") {
+        let line = |line: &str| line.split(' ').next() == Some(info.name);
+        assert!(list.lines().any(line), "{} in:\n{list}", info.name);
     }
     let (_, list, _) = vigie(&["collect", "--list", "--no-collector.cpu"]);
     let cpu = list.lines().find(|line| line.starts_with("cpu ")).unwrap();
     assert!(cpu.contains("off"), "{cpu}");
+}
+
+#[test]
+fn the_list_explains_what_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let proc = format!("--path.procfs={}", dir.path().display());
+    std::fs::write(dir.path().join("loadavg"), "1 2 3 4/5 6\n").unwrap();
+    let (status, list, _) = vigie(&["collect", "--list", "--verbose", &proc]);
+    assert_eq!(status, 0);
+    let paragraph = |name: &str| {
+        let head = format!("{name}: ");
+        list.split("\n\n").find(|text| text.starts_with(&head)).unwrap().to_owned()
+    };
+    assert!(paragraph("loadavg").starts_with("loadavg: ok\n"), "{list}");
+    let stat = paragraph("stat");
+    assert!(stat.contains("cannot read") && stat.contains("reads PROC/stat: not on this host"));
+    let (status, _, error) = vigie(&["collect", "--verbose"]);
+    assert!(status != 0 && error.contains("--list"), "{error}");
 }
 
 #[test]

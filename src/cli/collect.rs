@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use serde_json::json;
-use vigie::core::collect::{CollectorInfo, SlotReport, SlotState};
+use vigie::core::collect::{CollectorInfo, Paths, SlotReport, SlotState};
 use vigie::core::encode::Format;
 
 use super::Start;
+use super::explain::paragraph;
 use super::terminal::{Style, print, stdout_colour, table};
 
 pub(crate) fn run(matches: &ArgMatches, start: Start) -> anyhow::Result<ExitCode> {
@@ -21,31 +22,56 @@ pub(crate) fn run(matches: &ArgMatches, start: Start) -> anyhow::Result<ExitCode
         "openmetrics" => Format::OpenMetrics,
         _ => Format::Text,
     };
-    let output = runtime.block_on(collect(start, format, matches.get_flag("list"), text("output")));
+    let form = match (matches.get_flag("list"), text("output"), matches.get_flag("verbose")) {
+        (false, ..) => Form::Exposition(format),
+        (true, "json", _) => Form::Json,
+        (true, _, false) => Form::Table,
+        (true, _, true) => Form::Explained,
+    };
+    let output = runtime.block_on(collect(start, form));
     // A collector that hangs keeps its thread; the process does not wait for it.
     runtime.shutdown_background();
     print(&output?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn collect(
-    start: Start,
-    format: Format,
-    list: bool,
-    output: &str,
-) -> anyhow::Result<Vec<u8>> {
+/// What is printed.
+enum Form {
+    Exposition(Format),
+    /// One line per collector.
+    Table,
+    /// One paragraph per collector.
+    Explained,
+    Json,
+}
+
+async fn collect(start: Start, form: Form) -> anyhow::Result<Vec<u8>> {
     let off = start.builder.collectors_off()?;
+    let paths = Paths::from_flags(&start.builder.settings()?.flags);
     let vigie = start.builder.single_scrape().start().await?;
+    let format = if let Form::Exposition(format) = form { format } else { Format::Text };
     let page = vigie.scrape(format).await;
     vigie.stop().await;
-    if !list {
-        return Ok(page.to_vec());
-    }
     let on = vigie.scraper().registry().report();
-    Ok(match output {
-        "json" => as_json(&on, &off),
-        _ => as_table(&on, &off, stdout_colour()).into_bytes(),
+    Ok(match form {
+        Form::Exposition(_) => page.to_vec(),
+        Form::Table => as_table(&on, &off, stdout_colour()).into_bytes(),
+        Form::Explained => explained(&on, &off, &paths, stdout_colour()).into_bytes(),
+        Form::Json => as_json(&on, &off),
     })
+}
+
+fn explained(
+    on: &[(CollectorInfo, SlotReport)],
+    off: &[CollectorInfo],
+    paths: &Paths,
+    colour: bool,
+) -> String {
+    let on = on.iter().map(|(info, report)| (info, Some(report)));
+    let all = on.chain(off.iter().map(|info| (info, None)));
+    let paragraphs: Vec<String> =
+        all.map(|(info, report)| paragraph(info, report, paths, colour)).collect();
+    paragraphs.join("\n")
 }
 
 fn as_table(on: &[(CollectorInfo, SlotReport)], off: &[CollectorInfo], colour: bool) -> String {
@@ -78,7 +104,7 @@ fn as_table(on: &[(CollectorInfo, SlotReport)], off: &[CollectorInfo], colour: b
 }
 
 fn as_json(on: &[(CollectorInfo, SlotReport)], off: &[CollectorInfo]) -> Vec<u8> {
-    let described = |info: &CollectorInfo, state: serde_json::Value| json!({"collector": info.name, "help": info.help, "reads": info.reads, "state": state});
+    let described = |info: &CollectorInfo, state: serde_json::Value| json!({"collector": info.name, "help": info.help, "reads": info.reads, "needs": info.needs, "state": state});
     let on = on.iter().map(|(info, report)| {
         let mut entry = described(info, "on".into());
         entry["ok"] = report.state.is_ok().into();

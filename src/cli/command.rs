@@ -77,6 +77,13 @@ fn collect() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("A table instead: name, on or off, result, what it reads"),
         )
+        .arg(
+            Arg::new("verbose")
+                .long("verbose")
+                .action(ArgAction::SetTrue)
+                .requires("list")
+                .help("With --list: explain what is found on this host, and what is missing"),
+        )
         .arg(output(&["text", "json"], "Form of the table"))
         .arg(
             Arg::new("exposition")

@@ -7,6 +7,7 @@ mod check;
 mod collect;
 mod command;
 mod completions;
+mod explain;
 mod log;
 #[cfg(feature = "accesslog")]
 mod progress;

@@ -20,6 +20,9 @@ pub struct CollectorInfo {
     pub help: &'static str,
     /// What it reads, for `collect --list`: kernel files, system calls, sockets.
     pub reads: &'static str,
+    /// What a host must have for it to show something: a device, a kernel module, a right; empty
+    /// where every Linux host does.
+    pub needs: &'static str,
     /// On without being asked for.
     pub enabled: bool,
     /// Longest time one call may take; `None` for the lane's own limit.
@@ -38,6 +41,7 @@ impl CollectorInfo {
             name,
             help,
             reads: "",
+            needs: "",
             enabled: true,
             timeout: None,
             flags: &[],
@@ -49,6 +53,13 @@ impl CollectorInfo {
     #[must_use]
     pub const fn reads(mut self, reads: &'static str) -> Self {
         self.reads = reads;
+        self
+    }
+
+    /// Says what a host must have for it to show something.
+    #[must_use]
+    pub const fn needs(mut self, needs: &'static str) -> Self {
+        self.needs = needs;
         self
     }
 

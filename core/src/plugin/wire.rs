@@ -39,6 +39,8 @@ pub(super) struct Described {
     #[serde(default)]
     pub(super) reads: String,
     #[serde(default)]
+    pub(super) needs: String,
+    #[serde(default)]
     pub(super) enabled: bool,
     #[serde(default)]
     pub(super) timeout_ms: Option<u64>,
@@ -85,6 +87,7 @@ impl From<&CollectorInfo> for Described {
             name: info.name.into(),
             help: info.help.into(),
             reads: info.reads.into(),
+            needs: info.needs.into(),
             enabled: info.enabled,
             timeout_ms: info.timeout.map(|limit| limit.as_millis().try_into().unwrap_or(u64::MAX)),
             flags: info.flags.iter().map(Flag::from).collect(),
@@ -113,7 +116,9 @@ impl From<&FlagDef> for Flag {
 /// The `'static` forms: a loaded plugin is never unloaded, so what it declares stays as well.
 impl Described {
     pub(super) fn leak(self) -> Result<CollectorInfo, String> {
-        let mut info = CollectorInfo::new(text(self.name), text(self.help)).reads(text(self.reads));
+        let mut info = CollectorInfo::new(text(self.name), text(self.help))
+            .reads(text(self.reads))
+            .needs(text(self.needs));
         info.enabled = self.enabled;
         info.timeout = self.timeout_ms.map(Duration::from_millis);
         info.flags = Flag::leak_all(self.flags)?;
@@ -362,6 +367,7 @@ mod tests {
             &[FamilyDoc { name: "x", help: "X.", kind: Kind::Gauge, labels: &["a", "b"] }];
         let info = CollectorInfo::new("x", "Help.")
             .reads("/x")
+            .needs("an x")
             .off_by_default()
             .timeout(Duration::from_millis(1500))
             .flags(FLAGS)

@@ -262,7 +262,7 @@ fn a_line_of_a_megabyte_and_many_lines() {
 fn unreadable_files() {
     let copy = Copy::new();
     copy.with_each_file(|file, _| {
-        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o0)).unwrap();
     });
     copy.with_each_file(|file, _| {
         std::fs::remove_file(file).unwrap();

@@ -5,7 +5,7 @@
 //! `UPDATE=1 cargo test -p vigie-host --test golden` writes them anew; a review then shows each changed metric
 //! as a line. `families.tsv` lists every family of node_exporter, and why a recorded host cannot show some.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the message")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
