@@ -13,6 +13,7 @@ pub mod netdev;
 mod parse;
 mod procnet;
 mod rtnetlink;
+pub mod runit;
 pub mod stat;
 mod statfs;
 mod sysfs;
@@ -37,6 +38,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &loadavg::DEF,
     &meminfo::DEF,
     &netdev::DEF,
+    &runit::DEF,
     &stat::DEF,
     &textfile::DEF,
     &time::DEF,
