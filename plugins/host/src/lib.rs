@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bonding;
+pub mod conntrack;
 pub mod cpu;
 mod cpuinfo;
 pub mod diskstats;
@@ -9,18 +11,24 @@ mod glob;
 pub mod loadavg;
 pub mod meminfo;
 mod mountinfo;
+mod named;
 pub mod netdev;
+pub mod netstat;
 mod parse;
 mod procnet;
 mod rtnetlink;
 pub mod runit;
+pub mod sockstat;
+pub mod softnet;
 pub mod stat;
 mod statfs;
 mod sysfs;
 pub mod textfile;
 pub mod time;
 mod udev;
+pub mod udp_queues;
 pub mod uname;
+pub mod xfrm;
 
 #[cfg(test)]
 mod testing;
@@ -32,6 +40,8 @@ use vigie_core::plugin::{Parts, Plugin};
 
 /// Every collector of this plugin, in alphabetical order.
 pub static COLLECTORS: &[&CollectorDef] = &[
+    &bonding::DEF,
+    &conntrack::DEF,
     &cpu::DEF,
     &diskstats::DEF,
     &filesystem::DEF,
@@ -39,10 +49,15 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &meminfo::DEF,
     &netdev::DEF,
     &runit::DEF,
+    &netstat::DEF,
+    &sockstat::DEF,
+    &softnet::DEF,
     &stat::DEF,
     &textfile::DEF,
     &time::DEF,
+    &udp_queues::DEF,
     &uname::DEF,
+    &xfrm::DEF,
 ];
 
 /// The plugin.
