@@ -121,7 +121,9 @@ fn every_flag_that_is_named_exists() {
     let known = [help("serve"), help("collect"), help("sla")].concat();
     let flag = Regex::new(r"--[a-z]+(?:\.[a-z-]+)+").unwrap();
     let mut unknown = Vec::new();
-    for (path, text) in documents() {
+    // The list of all flags is made from the definitions, and has their old spellings too.
+    let written = documents().into_iter().filter(|(path, _)| !path.ends_with("docs/flags.md"));
+    for (path, text) in written {
         let named = flag.find_iter(&text).map(|found| found.as_str());
         let named = named.filter(|flag| !known.contains(flag) && !OTHER_FLAGS.contains(flag));
         unknown.extend(named.map(|flag| format!("{}: {flag}", path.display())));
