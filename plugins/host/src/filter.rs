@@ -33,6 +33,15 @@ impl Filter {
         Ok(Filter { include: included, exclude: excluded })
     }
 
+    /// Reads a pair of flags that may both be given: what is reported is included and not excluded.
+    pub(crate) fn combined(
+        flags: &Flags,
+        include: &str,
+        exclude: &str,
+    ) -> Result<Self, BuildError> {
+        Ok(Filter { include: flags.regex(include)?, exclude: flags.regex(exclude)? })
+    }
+
     /// Whether `name` is to be reported.
     pub(crate) fn admits(&self, name: &str) -> bool {
         self.include.as_ref().is_none_or(|regex| regex.is_match(name))
@@ -61,6 +70,14 @@ mod tests {
         assert!(filter.admits("lo") && filter.admits("flo") && !filter.admits("eth0"));
         let filter = Filter::from_flags(&flags(&[("in", "e"), ("ex", "")]), "in", "ex").unwrap();
         assert!(filter.admits("eth0") && !filter.admits("lo"));
+    }
+
+    #[test]
+    fn a_combined_pair_includes_and_excludes() {
+        let filter = Filter::combined(&flags(&[("in", "^e")]), "in", "ex").unwrap();
+        assert!(filter.admits("eth0") && !filter.admits("lo"));
+        let filter = Filter::combined(&flags(&[("in", "^e"), ("ex", "0$")]), "in", "ex").unwrap();
+        assert!(filter.admits("eth1") && !filter.admits("eth0"));
     }
 
     #[test]

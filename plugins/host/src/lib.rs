@@ -2,33 +2,58 @@
 
 pub mod bonding;
 pub mod conntrack;
+pub mod buddyinfo;
+pub mod cgroups;
 pub mod cpu;
 mod cpuinfo;
 pub mod diskstats;
+pub mod drbd;
+pub mod entropy;
+pub mod filefd;
 pub mod filesystem;
 mod filter;
 mod glob;
+pub mod interrupts;
+pub mod kernel_hung;
+pub mod ksmd;
 pub mod loadavg;
 pub mod meminfo;
+pub mod meminfo_numa;
 mod mountinfo;
 mod named;
 pub mod netdev;
 pub mod netstat;
+pub mod os;
 mod parse;
 mod procnet;
+mod percpu;
+pub mod pressure;
+mod rows;
 mod rtnetlink;
 pub mod runit;
 pub mod sockstat;
 pub mod softnet;
+mod scalar;
+pub mod schedstat;
+pub mod selinux;
+pub mod slabinfo;
+pub mod softirqs;
 pub mod stat;
 mod statfs;
+pub mod swap;
+mod sys;
+pub mod sysctl;
 mod sysfs;
 pub mod textfile;
 pub mod time;
+pub mod timex;
 mod udev;
 pub mod udp_queues;
 pub mod uname;
 pub mod xfrm;
+pub mod vmstat;
+mod zone;
+pub mod zoneinfo;
 
 #[cfg(test)]
 mod testing;
@@ -42,22 +67,43 @@ use vigie_core::plugin::{Parts, Plugin};
 pub static COLLECTORS: &[&CollectorDef] = &[
     &bonding::DEF,
     &conntrack::DEF,
+    &buddyinfo::DEF,
+    &cgroups::DEF,
     &cpu::DEF,
     &diskstats::DEF,
+    &drbd::DEF,
+    &entropy::DEF,
+    &filefd::DEF,
     &filesystem::DEF,
+    &interrupts::DEF,
+    &kernel_hung::DEF,
+    &ksmd::DEF,
     &loadavg::DEF,
     &meminfo::DEF,
+    &meminfo_numa::DEF,
     &netdev::DEF,
     &runit::DEF,
     &netstat::DEF,
     &sockstat::DEF,
     &softnet::DEF,
+    &os::DEF,
+    &pressure::DEF,
+    &schedstat::DEF,
+    &selinux::DEF,
+    &slabinfo::DEF,
+    &softirqs::DEF,
     &stat::DEF,
+    &swap::DEF,
+    &sysctl::DEF,
     &textfile::DEF,
     &time::DEF,
     &udp_queues::DEF,
     &uname::DEF,
     &xfrm::DEF,
+    &timex::DEF,
+    &uname::DEF,
+    &vmstat::DEF,
+    &zoneinfo::DEF,
 ];
 
 /// The plugin.

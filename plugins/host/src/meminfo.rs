@@ -8,7 +8,7 @@ use vigie_core::collect::{
 };
 use vigie_core::metric::{Desc, FamilyDoc, Kind, MetricSink, Sample, Value};
 
-use crate::parse::{lines, number, shown, words};
+use crate::parse::{lines, number, scaled, shown, words};
 
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
@@ -130,10 +130,31 @@ fn emit(
     result
 }
 
-struct Line<'a> {
-    key: &'a [u8],
+/// A line of this file, or of those of the NUMA nodes behind their number.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Line<'a> {
+    /// As printed, with the colon.
+    pub(crate) key: &'a [u8],
     value: u64,
     kilobytes: bool,
+}
+
+impl Line<'_> {
+    /// Bytes, or a number of pages where the line has no unit.
+    pub(crate) fn amount(&self) -> Value<'static> {
+        scaled(self.value, if self.kilobytes { 1024 } else { 1 })
+    }
+}
+
+/// Adds a key to the name of a family: `Active(anon):` is `Active_anon`.
+pub(crate) fn push_name(name: &mut String, key: &[u8]) {
+    for &byte in key.strip_suffix(b":").unwrap_or(key) {
+        match byte {
+            b')' => {}
+            byte if byte.is_ascii_alphanumeric() => name.push(byte.into()),
+            _ => name.push('_'),
+        }
+    }
 }
 
 /// Not a second line of the same name.
@@ -153,27 +174,15 @@ fn emit_line(
         fields.push(field);
     }
     let Some(field) = fields.get(index) else { return false };
-    let value = match (line.kilobytes, line.value.checked_mul(1024)) {
-        (false, _) => Value::U64(line.value),
-        (true, Some(bytes)) => Value::U64(bytes),
-        (true, None) => Value::F64(line.value as f64 * 1024.0),
-    };
     sink.family(&Desc { name: &field.name, help: &field.help, kind: Kind::Gauge });
-    sink.sample(&Sample::new(&[], value));
+    sink.sample(&Sample::new(&[], line.amount()));
     true
 }
 
 impl Field {
     fn new(line: &Line<'_>) -> Self {
         let mut name = String::from("node_memory_");
-        for &byte in line.key.strip_suffix(b":").unwrap_or(line.key) {
-            match byte {
-                b'(' => name.push('_'),
-                b')' => {}
-                byte if byte.is_ascii_alphanumeric() || byte == b'_' => name.push(byte.into()),
-                _ => name.push('_'),
-            }
-        }
+        push_name(&mut name, line.key);
         if line.kilobytes {
             name.push_str("_bytes");
         }
@@ -187,7 +196,7 @@ impl Field {
 }
 
 /// `Key: 12 kB` or `Key: 12`; an empty line is nothing.
-fn parse(line: &[u8]) -> Result<Option<Line<'_>>, String> {
+pub(crate) fn parse(line: &[u8]) -> Result<Option<Line<'_>>, String> {
     let mut words = words(line);
     let Some(key) = words.next() else { return Ok(None) };
     if key.len() < 2 || key.last() != Some(&b':') {

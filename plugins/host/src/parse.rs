@@ -5,11 +5,27 @@
 
 use std::borrow::Cow;
 
+use vigie_core::metric::Value;
+
 /// Lines with their numbers, counted from 1, without the newline.
 pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let lines = (!text.is_empty()).then(|| text.split(|&b| b == b'\n'));
     lines.into_iter().flatten().enumerate().map(|(index, line)| (index + 1, line))
+}
+
+/// Hands every line to `take`; the first that it refuses is the error, with its number.
+pub(crate) fn each_line<'a>(
+    text: &'a [u8],
+    mut take: impl FnMut(&'a [u8]) -> Result<(), String>,
+) -> Result<(), (usize, String)> {
+    let mut result = Ok(());
+    for (number, line) in lines(text) {
+        if let Err(what) = take(line) {
+            result = result.and(Err((number, what)));
+        }
+    }
+    result
 }
 
 /// The words of a line, separated by any number of blanks.
@@ -26,6 +42,12 @@ pub(crate) fn number(word: &[u8]) -> Option<u64> {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
     })
+}
+
+/// A decimal number without sign, or what was found in its place.
+pub(crate) fn count(word: Option<&[u8]>) -> Result<u64, String> {
+    let word = word.unwrap_or_default();
+    number(word).ok_or_else(|| format!("expected a count, found {}", shown(word)))
 }
 
 /// A decimal number with or without a minus; `None` for anything else, and when it exceeds 64 bits.
@@ -54,9 +76,23 @@ pub(crate) fn float(word: &[u8]) -> Option<f64> {
     (value.is_finite() || word.iter().any(is_word)).then_some(value)
 }
 
+/// So many units, exact where 64 bits hold them.
+pub(crate) fn scaled(count: u64, unit: u64) -> Value<'static> {
+    count.checked_mul(unit).map_or(Value::F64(count as f64 * unit as f64), Value::U64)
+}
+
 /// Text for a label: what is not UTF-8 is replaced.
 pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
+}
+
+/// Text for a part of a metric name: what no name may hold becomes `_`.
+pub(crate) fn name_part(text: &str) -> Cow<'_, str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.chars().all(fits) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if fits(c) { c } else { '_' }).collect())
 }
 
 /// Text for an error: at most 60 bytes of the input.
@@ -76,6 +112,14 @@ mod tests {
         assert!(all(b"").is_empty());
         assert_eq!(all(b"a\n\nb"), [(1, &b"a"[..]), (2, b""), (3, b"b")]);
         assert_eq!(all(b"a\nb\n"), [(1, &b"a"[..]), (2, b"b")]);
+    }
+
+    #[test]
+    fn every_line_is_taken_and_the_first_refused_one_is_the_error() {
+        let mut sum = 0;
+        let result = each_line(b"1\nx\n\n4\n", |line| count(words(line).next()).map(|n| sum += n));
+        assert_eq!(result, Err((2, "expected a count, found \"x\"".to_owned())));
+        assert_eq!(sum, 5);
     }
 
     #[test]
@@ -115,6 +159,20 @@ mod tests {
         for bad in ["", "1e400", "0x10", "1_000", "1\r", "one", "1,5"] {
             assert_eq!(float(bad.as_bytes()), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn names_hold_letters_digits_and_underscores() {
+        assert_eq!(name_part("pg_fault2"), "pg_fault2");
+        assert_eq!(name_part("kernel.core-\u{e9}"), "kernel_core__");
+    }
+
+    #[test]
+    fn units_are_counted_exactly_as_long_as_they_fit() {
+        assert!(matches!(scaled(u64::MAX / 1024, 1024), Value::U64(n) if n == u64::MAX - 1023));
+        assert!(
+            matches!(scaled(u64::MAX, 1024), Value::F64(n) if n == 18_889_465_931_478_580_854_784.0)
+        );
     }
 
     #[test]

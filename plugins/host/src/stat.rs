@@ -9,7 +9,7 @@ use vigie_core::collect::{
 use vigie_core::config::FlagDef;
 use vigie_core::metric::{Family, MetricSink};
 
-use crate::parse::{lines, number, shown, words};
+use crate::parse::{count, each_line, words};
 
 static INTR: Family = Family::counter("node_intr_total", "Interrupts serviced.", []);
 static CTXT: Family = Family::counter("node_context_switches_total", "Context switches.", []);
@@ -68,20 +68,9 @@ struct Stat {
 impl Collector for Stat {
     fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
         let softirq = self.softirq;
-        let result = emit(self.file.read()?, softirq, sink);
+        let result = each_line(self.file.read()?, |line| emit_line(line, softirq, sink));
         result.map_err(|(line, what)| CollectError::parse(self.file.path(), line, what))
     }
-}
-
-/// Emits every line that is understood; the first that is not is the error.
-fn emit(text: &[u8], softirq: bool, sink: &mut dyn MetricSink) -> Result<(), (usize, String)> {
-    let mut result = Ok(());
-    for (number, line) in lines(text) {
-        if let Err(what) = emit_line(line, softirq, sink) {
-            result = result.and(Err((number, what)));
-        }
-    }
-    result
 }
 
 fn emit_line(line: &[u8], softirq: bool, sink: &mut dyn MetricSink) -> Result<(), String> {
@@ -96,7 +85,7 @@ fn emit_line(line: &[u8], softirq: bool, sink: &mut dyn MetricSink) -> Result<()
         Some(b"softirq") if softirq => return emit_softirq(words, sink),
         _ => return Ok(()),
     };
-    family.emit(sink, [], counted(words.next())?);
+    family.emit(sink, [], count(words.next())?);
     Ok(())
 }
 
@@ -106,14 +95,9 @@ fn emit_softirq<'a>(
 ) -> Result<(), String> {
     let mut family = SOFTIRQS.open(sink);
     for (vector, word) in VECTORS.iter().zip(words.skip(1)) {
-        family.emit([vector], counted(Some(word))?);
+        family.emit([vector], count(Some(word))?);
     }
     Ok(())
-}
-
-fn counted(word: Option<&[u8]>) -> Result<u64, String> {
-    let word = word.unwrap_or_default();
-    number(word).ok_or_else(|| format!("expected a count, found {}", shown(word)))
 }
 
 #[cfg(test)]
@@ -157,7 +141,7 @@ mod tests {
     fn an_interrupt_line_of_a_megabyte_is_read() {
         let mut sink = Lines::default();
         let text = format!("intr 5{}\nctxt 6\n", " 0".repeat(600_000));
-        emit(text.as_bytes(), false, &mut sink).unwrap();
+        each_line(text.as_bytes(), |line| emit_line(line, false, &mut sink)).unwrap();
         assert_eq!(sink.text, "node_intr_total 5\nnode_context_switches_total 6\n");
     }
 
@@ -170,7 +154,8 @@ mod tests {
 
         #[test]
         fn any_numbers_are_survived(text in "((intr|ctxt|btime|softirq)[ 0-9x-]{0,40}\n){0,6}") {
-            let _ = emit(text.as_bytes(), true, &mut Lines::default());
+            let mut sink = Lines::default();
+            let _ = each_line(text.as_bytes(), |line| emit_line(line, true, &mut sink));
         }
     }
 }

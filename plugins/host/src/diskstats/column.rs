@@ -4,6 +4,8 @@
 
 use vigie_core::metric::{Family, Value};
 
+use crate::parse::scaled;
+
 /// The columns of PROC/diskstats after the name (Documentation/admin-guide/iostats.rst); older
 /// kernels print fewer.
 pub(super) static COLUMNS: [(Family<1>, Unit); 17] = [
@@ -46,12 +48,11 @@ pub(super) enum Unit {
 
 impl Unit {
     pub(super) fn value(&self, count: u64) -> Value<'static> {
-        match (self, count.checked_mul(512)) {
-            (Unit::Count, _) => Value::U64(count),
-            (Unit::Sectors, Some(bytes)) => Value::U64(bytes),
-            (Unit::Sectors, None) => Value::F64(count as f64 * 512.0),
+        match self {
+            Unit::Count => Value::U64(count),
+            Unit::Sectors => scaled(count, 512),
             // As node_exporter counts, to the last bit.
-            (Unit::Millis, _) => Value::F64(count as f64 * 0.001),
+            Unit::Millis => Value::F64(count as f64 * 0.001),
         }
     }
 }

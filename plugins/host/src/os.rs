@@ -1,0 +1,234 @@
+//! `os`: which distribution the host runs (ROOTFS/etc/os-release, os-release(5)).
+//!
+//! The file changes with upgrades only, so it is read again when its time of change differs. It must not know
+//! the kernel: that is the collector `uname`.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use vigie_core::collect::{CollectError, Collector, CollectorDef, CollectorInfo, Scrape};
+use vigie_core::metric::{Family, MetricSink};
+
+use crate::parse::{float, shown, text};
+
+mod release;
+
+use release::Release;
+
+/// The labels and, below, the keys they come from.
+static INFO: Family<12> = Family::gauge(
+    "node_os_info",
+    "The distribution, as os-release describes it; always 1.",
+    [
+        "build_id",
+        "id",
+        "id_like",
+        "image_id",
+        "image_version",
+        "name",
+        "pretty_name",
+        "variant",
+        "variant_id",
+        "version",
+        "version_codename",
+        "version_id",
+    ],
+);
+const KEYS: [&[u8]; 12] = [
+    b"BUILD_ID",
+    b"ID",
+    b"ID_LIKE",
+    b"IMAGE_ID",
+    b"IMAGE_VERSION",
+    b"NAME",
+    b"PRETTY_NAME",
+    b"VARIANT",
+    b"VARIANT_ID",
+    b"VERSION",
+    b"VERSION_CODENAME",
+    b"VERSION_ID",
+];
+static VERSION: Family<3> = Family::gauge(
+    "node_os_version",
+    "Version of the distribution, its first two parts as a number.",
+    ["id", "id_like", "name"],
+);
+static SUPPORT_END: Family = Family::gauge(
+    "node_os_support_end_timestamp_seconds",
+    "Until when the distribution is supported, in Unix time.",
+    [],
+);
+
+/// The collector.
+pub static DEF: CollectorDef = CollectorDef {
+    info: CollectorInfo::new("os", "Distribution and its version.")
+        .reads("ROOTFS/etc/os-release, ROOTFS/usr/lib/os-release")
+        .families(&[INFO.doc(), VERSION.doc(), SUPPORT_END.doc()]),
+    build: |setting| {
+        let paths = ["/etc/os-release", "/usr/lib/os-release"].map(|path| setting.paths.root(path));
+        Ok(Box::new(Os { paths, read: None }))
+    },
+};
+
+struct Os {
+    paths: [PathBuf; 2],
+    read: Option<Read>,
+}
+
+/// A file that was read, and the figures in it.
+struct Read {
+    path: PathBuf,
+    changed: SystemTime,
+    labels: [String; KEYS.len()],
+    version: Option<f64>,
+    support_end: Result<Option<i64>, String>,
+}
+
+impl Collector for Os {
+    fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
+        let read = self.refresh()?;
+        let values = read.labels.each_ref().map(String::as_str);
+        INFO.emit(sink, values, true);
+        if let Some(version) = read.version {
+            let [_, id, id_like, _, _, name, ..] = values;
+            VERSION.emit(sink, [id, id_like, name], version);
+        }
+        match &read.support_end {
+            Ok(None) => {}
+            Ok(Some(seconds)) => SUPPORT_END.emit(sink, [], *seconds),
+            Err(what) => return Err(CollectError::parse(&read.path, 0, what.clone())),
+        }
+        Ok(())
+    }
+}
+
+impl Os {
+    fn refresh(&mut self) -> Result<&Read, CollectError> {
+        let (path, changed) = self.find()?;
+        let kept = self.read.take().filter(|read| read.path == path && read.changed == changed);
+        let read = match kept {
+            Some(read) => read,
+            None => Read::new(path, changed)?,
+        };
+        Ok(self.read.insert(read))
+    }
+
+    /// The first file that is there.
+    fn find(&self) -> Result<(PathBuf, SystemTime), CollectError> {
+        for path in &self.paths {
+            match std::fs::metadata(path).and_then(|metadata| metadata.modified()) {
+                Ok(changed) => return Ok((path.clone(), changed)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(CollectError::read(path, error)),
+            }
+        }
+        Err(CollectError::no_data("there is no os-release"))
+    }
+}
+
+impl Read {
+    fn new(path: PathBuf, changed: SystemTime) -> Result<Self, CollectError> {
+        let file = std::fs::read(&path).map_err(|error| CollectError::read(&path, error))?;
+        let release = Release::parse(&file);
+        let release = release.map_err(|(line, what)| CollectError::parse(&path, line, what))?;
+        let labels = KEYS.map(|key| text(release.get(key)).into_owned());
+        let version = leading_version(release.get(b"VERSION_ID"));
+        let support_end = parse_date(release.get(b"SUPPORT_END"));
+        Ok(Read { path, changed, labels, version, support_end })
+    }
+}
+
+/// `22.04.1` is 22.04; a version that does not begin with a number, or with 0, is none.
+fn leading_version(version: &[u8]) -> Option<f64> {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let whole = digits(version);
+    let fraction = version.get(whole..)?.strip_prefix(b".").map_or(0, |rest| 1 + digits(rest));
+    let number = float(version.get(..whole + fraction)?)?;
+    (whole > 0 && number > 0.0).then_some(number)
+}
+
+/// The beginning of a day as `2027-12-31`, in Unix time; none for an empty one.
+fn parse_date(date: &[u8]) -> Result<Option<i64>, String> {
+    if date.is_empty() {
+        return Ok(None);
+    }
+    let day = std::str::from_utf8(date).ok().and_then(|date| date.parse::<Date>().ok());
+    let start = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+    let start =
+        start.ok_or_else(|| format!("expected SUPPORT_END=YYYY-MM-DD, found {}", shown(date)))?;
+    Ok(Some(start.timestamp().as_second()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Host, scrape};
+    use vigie_core::collect::{Paths, Setting};
+
+    fn on(host: &Host) -> Box<dyn Collector> {
+        let mut setting = Setting::default();
+        setting.paths = Paths { rootfs: host.dir.path().to_owned(), ..Paths::default() };
+        (DEF.build)(&setting).unwrap()
+    }
+
+    fn shown_of(file: &str) -> String {
+        let host = Host::new(&[("usr/lib/os-release", file)]);
+        let (text, result) = scrape(&mut *on(&host));
+        result.unwrap();
+        text
+    }
+
+    #[test]
+    fn the_distribution_is_told() {
+        let text = shown_of("NAME=\"Debian GNU/Linux\"\nID=debian\nVERSION_ID=\"12\"\n");
+        assert_eq!(
+            text,
+            "node_os_info{id=\"debian\",name=\"Debian GNU/Linux\",version_id=\"12\"} 1\n\
+             node_os_version{id=\"debian\",name=\"Debian GNU/Linux\"} 12\n"
+        );
+    }
+
+    #[test]
+    fn versions_begin_with_a_number_or_are_none() {
+        let version = |text: &str| leading_version(text.as_bytes());
+        assert_eq!(version("22.04.1"), Some(22.04));
+        assert_eq!(version("20231101"), Some(20_231_101.0));
+        assert_eq!(version("9."), Some(9.0));
+        for none in ["", "rolling", ".5", "0", "0.0"] {
+            assert_eq!(version(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_support_is_a_day() {
+        let text = shown_of("ID=fedora\nSUPPORT_END=2024-05-14\n");
+        assert!(text.ends_with("node_os_support_end_timestamp_seconds 1715644800\n"), "{text}");
+        let host = Host::new(&[("etc/os-release", "ID=a\nSUPPORT_END=soon\n")]);
+        let (text, result) = scrape(&mut *on(&host));
+        assert_eq!(text, "node_os_info{id=\"a\"} 1\n");
+        let error = result.unwrap_err().to_string();
+        assert!(error.ends_with("expected SUPPORT_END=YYYY-MM-DD, found \"soon\""), "{error}");
+    }
+
+    #[test]
+    fn the_file_in_etc_comes_first_and_an_upgrade_is_seen() {
+        let host = Host::new(&[("usr/lib/os-release", "ID=vendor\n")]);
+        let mut os = on(&host);
+        assert!(scrape(&mut *os).0.contains("vendor"));
+        host.write("etc/os-release", "ID=local\n");
+        assert!(scrape(&mut *os).0.contains("local"));
+        host.write("etc/os-release", "ID=upgraded\n");
+        let file = std::fs::File::options().append(true).open(host.path("etc/os-release")).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(scrape(&mut *os).0.contains("upgraded"));
+    }
+
+    #[test]
+    fn a_host_without_the_file_has_no_data() {
+        let (_, result) = scrape(&mut *on(&Host::new(&[])));
+        assert_eq!(result.unwrap_err().kind(), "no_data");
+    }
+}
