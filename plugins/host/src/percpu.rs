@@ -25,6 +25,9 @@ pub(crate) struct Row<'a> {
     pub(crate) rest: &'a [u8],
 }
 
+/// The name of a row, and what stands behind its counts.
+type Parts<'a> = (&'a [u8], &'a [u8]);
+
 impl Table {
     /// Hands every row to `take`, but for those with fewer columns than there are CPUs, which count nothing per
     /// CPU; the first line that is not understood is the error, with its number.
@@ -71,7 +74,7 @@ impl Table {
     }
 
     /// The name and what stands behind the counts; on some machines no blank stands behind the colon.
-    fn parse<'a>(&mut self, line: &'a [u8]) -> Result<Option<(&'a [u8], &'a [u8])>, String> {
+    fn parse<'a>(&mut self, line: &'a [u8]) -> Result<Option<Parts<'a>>, String> {
         let Some(colon) = memchr::memchr(b':', line) else { return Ok(None) };
         let (name, mut rest) = (line[..colon].trim_ascii(), &line[colon + 1..]);
         self.counts.clear();

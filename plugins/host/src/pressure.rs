@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::testing::{Host, lines, scrape};
 
-    const BOTH: &str = "some avg10=0.10 avg60=2.00 avg300=3.85 total=15\n\
+    const BOTH: &str = "some avg10=0.10 avg60=2.00 avg300=3.85 total=1500\n\
         full avg10=0.20 avg60=3.00 avg300=4.95 total=25000000\n";
 
     #[test]
@@ -134,10 +134,10 @@ mod tests {
         ]);
         assert_eq!(
             lines(&host, &DEF),
-            "node_pressure_cpu_waiting_seconds_total 0.000015\n\
-             node_pressure_io_waiting_seconds_total 0.000015\n\
+            "node_pressure_cpu_waiting_seconds_total 0.0015\n\
+             node_pressure_io_waiting_seconds_total 0.0015\n\
              node_pressure_io_stalled_seconds_total 25\n\
-             node_pressure_memory_waiting_seconds_total 0.000015\n\
+             node_pressure_memory_waiting_seconds_total 0.0015\n\
              node_pressure_memory_stalled_seconds_total 25\n\
              node_pressure_irq_stalled_seconds_total 0.008494\n"
         );
