@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bonding;
-pub mod conntrack;
 pub mod buddyinfo;
 pub mod cgroups;
+pub mod conntrack;
 pub mod cpu;
 mod cpuinfo;
 pub mod diskstats;
@@ -31,13 +31,13 @@ mod procnet;
 mod rows;
 mod rtnetlink;
 pub mod runit;
-pub mod sockstat;
-pub mod softnet;
 mod scalar;
 pub mod schedstat;
 pub mod selinux;
 pub mod slabinfo;
+pub mod sockstat;
 pub mod softirqs;
+pub mod softnet;
 pub mod stat;
 mod statfs;
 pub mod swap;
@@ -50,8 +50,8 @@ pub mod timex;
 mod udev;
 pub mod udp_queues;
 pub mod uname;
-pub mod xfrm;
 pub mod vmstat;
+pub mod xfrm;
 mod zone;
 pub mod zoneinfo;
 
@@ -66,9 +66,9 @@ use vigie_core::plugin::{Parts, Plugin};
 /// Every collector of this plugin, in alphabetical order.
 pub static COLLECTORS: &[&CollectorDef] = &[
     &bonding::DEF,
-    &conntrack::DEF,
     &buddyinfo::DEF,
     &cgroups::DEF,
+    &conntrack::DEF,
     &cpu::DEF,
     &diskstats::DEF,
     &drbd::DEF,
@@ -82,27 +82,26 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &meminfo::DEF,
     &meminfo_numa::DEF,
     &netdev::DEF,
-    &runit::DEF,
     &netstat::DEF,
-    &sockstat::DEF,
-    &softnet::DEF,
     &os::DEF,
     &pressure::DEF,
+    &runit::DEF,
     &schedstat::DEF,
     &selinux::DEF,
     &slabinfo::DEF,
+    &sockstat::DEF,
     &softirqs::DEF,
+    &softnet::DEF,
     &stat::DEF,
     &swap::DEF,
     &sysctl::DEF,
     &textfile::DEF,
     &time::DEF,
+    &timex::DEF,
     &udp_queues::DEF,
     &uname::DEF,
-    &xfrm::DEF,
-    &timex::DEF,
-    &uname::DEF,
     &vmstat::DEF,
+    &xfrm::DEF,
     &zoneinfo::DEF,
 ];
 
