@@ -16,6 +16,8 @@ mod glob;
 pub mod interrupts;
 pub mod kernel_hung;
 pub mod ksmd;
+pub mod ipvs;
+pub mod lnstat;
 pub mod loadavg;
 pub mod meminfo;
 pub mod meminfo_numa;
@@ -24,11 +26,14 @@ mod named;
 pub mod netdev;
 pub mod netstat;
 pub mod os;
+pub mod nfs;
+pub mod nfsd;
 mod parse;
 mod percpu;
 pub mod pressure;
 mod procnet;
 mod rows;
+mod rpcstat;
 mod rtnetlink;
 pub mod runit;
 mod scalar;
@@ -78,6 +83,8 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &interrupts::DEF,
     &kernel_hung::DEF,
     &ksmd::DEF,
+    &ipvs::DEF,
+    &lnstat::DEF,
     &loadavg::DEF,
     &meminfo::DEF,
     &meminfo_numa::DEF,
@@ -89,6 +96,9 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &schedstat::DEF,
     &selinux::DEF,
     &slabinfo::DEF,
+    &nfs::DEF,
+    &nfsd::DEF,
+    &runit::DEF,
     &sockstat::DEF,
     &softirqs::DEF,
     &softnet::DEF,
