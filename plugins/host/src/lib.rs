@@ -6,6 +6,8 @@ pub mod cgroups;
 pub mod conntrack;
 pub mod cpu;
 mod cpuinfo;
+#[cfg(feature = "systemd")]
+mod dbus;
 pub mod diskstats;
 pub mod drbd;
 pub mod entropy;
@@ -19,17 +21,22 @@ pub mod ksmd;
 pub mod ipvs;
 pub mod lnstat;
 pub mod loadavg;
+#[cfg(feature = "systemd")]
+pub mod logind;
 pub mod meminfo;
 pub mod meminfo_numa;
 mod mountinfo;
 mod named;
 pub mod netdev;
 pub mod netstat;
+pub mod ntp;
 pub mod os;
 pub mod nfs;
 pub mod nfsd;
 mod parse;
+mod patience;
 mod percpu;
+pub mod perf;
 pub mod pressure;
 mod procnet;
 mod rows;
@@ -45,10 +52,13 @@ pub mod softirqs;
 pub mod softnet;
 pub mod stat;
 mod statfs;
+pub mod supervisord;
 pub mod swap;
 mod sys;
 pub mod sysctl;
 mod sysfs;
+#[cfg(feature = "systemd")]
+pub mod systemd;
 pub mod textfile;
 pub mod time;
 pub mod timex;
@@ -86,11 +96,15 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &ipvs::DEF,
     &lnstat::DEF,
     &loadavg::DEF,
+    #[cfg(feature = "systemd")]
+    &logind::DEF,
     &meminfo::DEF,
     &meminfo_numa::DEF,
     &netdev::DEF,
     &netstat::DEF,
+    &ntp::DEF,
     &os::DEF,
+    &perf::DEF,
     &pressure::DEF,
     &runit::DEF,
     &schedstat::DEF,
@@ -103,8 +117,11 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &softirqs::DEF,
     &softnet::DEF,
     &stat::DEF,
+    &supervisord::DEF,
     &swap::DEF,
     &sysctl::DEF,
+    #[cfg(feature = "systemd")]
+    &systemd::DEF,
     &textfile::DEF,
     &time::DEF,
     &timex::DEF,

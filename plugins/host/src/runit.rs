@@ -41,6 +41,7 @@ static CHANGED: Family<2> = Family::gauge(
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("runit", "States of the services that runit supervises.")
         .reads("/etc/service/*/supervise/status")
+        .needs("services supervised by runit")
         .off_by_default()
         .flags(&[FlagDef::text(
             DIRECTORY,
