@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use vigie_core::alert::BoxFuture;
 use vigie_core::bridge;
-use vigie_core::collect::{Filter, Scraper};
-use vigie_core::encode::{Format, TextSink, accepts_gzip, gzip};
+use vigie_core::collect::{Filter, Scraper, Wish};
+use vigie_core::encode::{Format, TextSink, accepts_gzip};
 use vigie_core::http::{Handler, Listener, Method, Request, Response, Route, StatusCode, header};
 use vigie_core::route::RouterHandle;
 
@@ -51,34 +51,28 @@ impl Handler for Metrics {
                 let what = format!("{MAX_SCRAPES} scrapes are under way already\n");
                 return Response::text(StatusCode::SERVICE_UNAVAILABLE, what);
             }
-            let answer = tokio::task::spawn_blocking(move || {
-                let _ticket = ticket;
-                scrape(&scraper, &request)
-            });
-            answer.await.unwrap_or_else(|error| {
-                tracing::error!(%error, "the scrape failed");
-                Response::text(StatusCode::INTERNAL_SERVER_ERROR, "the scrape failed\n")
-            })
+            let _ticket = ticket;
+            scrape(&scraper, &request).await
         })
     }
 }
 
-fn scrape(scraper: &Scraper, request: &Request) -> Response {
+async fn scrape(scraper: &Arc<Scraper>, request: &Request) -> Response {
     let filter = match Filter::from_query(&request.query, scraper.registry()) {
         Ok(filter) => filter,
         Err(error) => return Response::text(StatusCode::BAD_REQUEST, format!("{error}\n")),
     };
     let format = Format::negotiate(request.header(&header::ACCEPT));
+    let gzip = accepts_gzip(request.header(&header::ACCEPT_ENCODING));
     let name = header::HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
-    let scraped = scraper.scrape(format, filter, timeout(request.header(&name)));
-    let response =
-        Response::new(StatusCode::OK).with_header(header::VARY, "Accept, Accept-Encoding");
-    if !accepts_gzip(request.header(&header::ACCEPT_ENCODING)) {
-        return response.with_body(format.content_type(), scraped.body.clone());
-    }
-    response
-        .with_header(header::CONTENT_ENCODING, "gzip")
-        .with_body(format.content_type(), gzip(&scraped.body))
+    let wish = Wish { format, filter, gzip };
+    let Some(page) = scraper.scrape(wish, timeout(request.header(&name))).await else {
+        return Response::text(StatusCode::INTERNAL_SERVER_ERROR, "the scrape failed\n");
+    };
+    let response = Response::new(StatusCode::OK)
+        .with_header(header::VARY, "Accept, Accept-Encoding")
+        .with_body(format.content_type(), page);
+    if gzip { response.with_header(header::CONTENT_ENCODING, "gzip") } else { response }
 }
 
 /// Seconds; a header that makes no sense is as if it was not there.

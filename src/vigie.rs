@@ -10,7 +10,7 @@ use tokio::sync::{Mutex as TurnMutex, Semaphore, watch};
 use tokio::task::JoinSet;
 use vigie_core::alert::AlertSink;
 use vigie_core::clock::SharedClock;
-use vigie_core::collect::{Filter, Scraper, SelfMetrics};
+use vigie_core::collect::{Scraper, SelfMetrics, Wish};
 use vigie_core::encode::Format;
 use vigie_core::http::{Found, Listener, Method, Request, Response, Route, Routes, StatusCode};
 use vigie_core::plugin::ServiceContext;
@@ -83,9 +83,8 @@ impl Vigie {
 
     /// Scrapes all collectors.
     pub async fn scrape(&self, format: Format) -> vigie_core::http::Bytes {
-        let scraper = self.scraper();
-        let scrape = move || scraper.scrape(format, Filter::default(), None).body.clone();
-        tokio::task::spawn_blocking(scrape).await.unwrap_or_default()
+        let wish = Wish { format, ..Wish::default() };
+        self.scraper().scrape(wish, None).await.unwrap_or_default()
     }
 
     /// vigie's own metrics; what a program adds is shown beside them.

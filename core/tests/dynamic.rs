@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use vigie_core::alert::{AlertSink, BoxFuture, PostError, PostedAlert};
-use vigie_core::collect::{Bound, CollectError, Collector, Filter, Registry, Scrape, Scraper};
+use vigie_core::collect::{Bound, CollectError, Collector, Registry, Scrape, Scraper, Wish};
 use vigie_core::config::{ConfigError, Flags, Node, parse_yaml};
 use vigie_core::encode::{Format, TextSink};
 use vigie_core::plugin::{LoadedPlugin, Parts, Setup, load};
@@ -210,10 +210,12 @@ fn a_scrape_goes_on_around_all_of_it() {
     let parts = build(load(&built("vigie_hostile")).unwrap(), "").unwrap();
     let whole = |bound: &Bound| !bound.info.name.ends_with("build");
     let registry = Registry::new(parts.collectors.into_iter().filter(whole).collect()).unwrap();
-    let scraper = Scraper::new(registry);
+    let scraper = Arc::new(Scraper::new(registry));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for _ in 0..2 {
-        let page = scraper.scrape(Format::Text, Filter::default(), Some(Duration::from_secs(2)));
-        let page = String::from_utf8_lossy(&page.body);
+        let scrape = scraper.scrape(Wish::default(), Some(Duration::from_secs(2)));
+        let page = runtime.block_on(scrape).unwrap();
+        let page = String::from_utf8_lossy(&page);
         for (name, success) in [("panics", 0), ("hangs", 0), ("misnames", 0), ("works", 1)] {
             let line = format!("node_scrape_collector_success{{collector=\"{name}\"}} {success}\n");
             assert!(page.contains(&line), "{line} not in {page}");

@@ -1,14 +1,14 @@
 //! What the lane promises: a collector that fails, panics, hangs or lies harms nobody else.
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use vigie_core::collect::{
     Bound, BuildError, CollectError, Collector, CollectorInfo, Filter, FilterError, Registry,
-    Scrape, Scraper,
+    Scrape, Scraper, Wish,
 };
 use vigie_core::encode::Format;
 use vigie_core::http::Query;
@@ -57,13 +57,21 @@ fn hanging(name: &'static str) -> (Bound, Sender<()>, Receiver<()>) {
     (bound, open, entries)
 }
 
-fn scraper(collectors: Vec<Bound>) -> Scraper {
-    Scraper::new(Registry::new(collectors).unwrap())
+fn scraper(collectors: Vec<Bound>) -> Arc<Scraper> {
+    Arc::new(Scraper::new(Registry::new(collectors).unwrap()))
 }
 
-fn page(scraper: &Scraper) -> String {
-    let scraped = scraper.scrape(Format::Text, Filter::default(), None);
-    String::from_utf8(scraped.body.to_vec()).unwrap()
+fn page(scraper: &Arc<Scraper>) -> String {
+    page_within(scraper, Wish::default(), None)
+}
+
+fn page_within(scraper: &Arc<Scraper>, wish: Wish, timeout: Option<Duration>) -> String {
+    let page = runtime().block_on(scraper.scrape(wish, timeout)).unwrap();
+    String::from_utf8(page.to_vec()).unwrap()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 fn success(page: &str, name: &str) -> Option<bool> {
@@ -192,54 +200,73 @@ fn the_client_s_own_time_bounds_the_whole_scrape() {
     b.info.timeout = Some(Duration::from_secs(3600));
     let scraper = scraper(vec![good("good"), a, b]);
     let timeout = Some(Duration::from_millis(300));
-    let scraped = scraper.scrape(Format::Text, Filter::default(), timeout);
-    let page = String::from_utf8(scraped.body.to_vec()).unwrap();
+    let page = page_within(&scraper, Wish::default(), timeout);
     assert!(page.contains("who=\"good\""));
     assert_eq!(failures(&page, "a", "timeout"), 1);
     assert_eq!(failures(&page, "b", "skipped"), 1);
 }
 
-#[test]
-fn equal_scrapes_are_joined() {
-    let _turn = turn();
+/// A collector that counts its calls and waits for a word at each.
+fn counting() -> (Bound, Arc<AtomicUsize>, Sender<()>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let (open, gate) = channel::<()>();
     let gate = Arc::new(Mutex::new(gate));
     let counted = calls.clone();
-    let mut slow = bound("slow", move |_| {
+    let mut slow = bound("slow", move |sink| {
         counted.fetch_add(1, Ordering::SeqCst);
         gate.lock().unwrap().recv().ok();
+        UP.emit(sink, ["slow"], true);
         Ok(())
     });
     slow.info.timeout = Some(Duration::from_secs(60));
-    let scraper = Arc::new(scraper(vec![slow]));
-    let started = Arc::new(AtomicUsize::new(0));
-    let clients: Vec<_> = (0..8)
-        .map(|_| {
-            let (scraper, started) = (scraper.clone(), started.clone());
-            std::thread::spawn(move || {
-                started.fetch_add(1, Ordering::SeqCst);
-                let timeout = Some(Duration::from_secs(120));
-                scraper.scrape(Format::Text, Filter::default(), timeout).body.clone()
-            })
-        })
-        .collect();
-    while started.load(Ordering::SeqCst) < 8 || calls.load(Ordering::SeqCst) == 0 {
-        std::thread::yield_now();
-    }
-    // However late a client joins, each release answers all who wait at that time.
-    let done = Arc::new(AtomicBool::new(false));
-    let finished = done.clone();
-    let opener = std::thread::spawn(move || {
-        while !finished.load(Ordering::SeqCst) && open.send(()).is_ok() {
-            std::thread::yield_now();
+    (slow, calls, open)
+}
+
+#[test]
+fn equal_scrapes_are_joined_and_others_wait_for_their_turn() {
+    let _turn = turn();
+    let (slow, calls, open) = counting();
+    let scraper = scraper(vec![slow]);
+    runtime().block_on(async {
+        let packed = Wish { gzip: true, ..Wish::default() };
+        let mut clients = tokio::task::JoinSet::new();
+        for wish in [vec![Wish::default(); 8], vec![packed; 3]].concat() {
+            let scraper = scraper.clone();
+            let timeout = Some(Duration::from_secs(120));
+            clients.spawn(async move { scraper.scrape(wish, timeout).await.unwrap() });
         }
+        // On one thread, tasks take turns: all have asked by then.
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        open.send(()).unwrap();
+        open.send(()).unwrap();
+        let pages = clients.join_all().await;
+        let plain = pages.iter().filter(|page| page.windows(9).any(|at| at == b"who=\"slow"));
+        assert_eq!((plain.count(), pages.len()), (8, 11));
     });
-    let pages: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
-    done.store(true, Ordering::SeqCst);
-    opener.join().unwrap();
-    assert!(pages.iter().all(|page| !page.is_empty()));
-    assert!(calls.load(Ordering::SeqCst) <= 8);
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_scrape_goes_on_when_its_client_has_left() {
+    let _turn = turn();
+    let (slow, calls, open) = counting();
+    let scraper = scraper(vec![slow]);
+    let threads = lane_threads();
+    runtime().block_on(async {
+        let timeout = Some(Duration::from_secs(120));
+        let mut left = Box::pin(scraper.scrape(Wish::default(), timeout));
+        let soon = tokio::time::timeout(Duration::from_millis(1), &mut left).await;
+        assert!(soon.is_err(), "it waits");
+        drop(left);
+        open.send(()).unwrap();
+        open.send(()).unwrap();
+        let openmetrics = Wish { format: Format::OpenMetrics, ..Wish::default() };
+        assert!(scraper.scrape(openmetrics, timeout).await.is_some());
+    });
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "one after the other");
+    assert!(lane_threads() <= threads + 1, "on one thread");
 }
 
 #[test]
@@ -257,10 +284,10 @@ fn filters_are_node_exporter_s() {
     assert_eq!(filter("exclude[]=cpu&collect[]=stat"), Err(FilterError::Both));
     let unknown = filter("collect[]=stta").unwrap_err().to_string();
     assert_eq!(unknown, "missing or disabled collector: \"stta\"; did you mean \"stat\"?");
-    let scraper = Scraper::new(registry);
+    let scraper = Arc::new(Scraper::new(registry));
     let filter = Filter::from_query(&Query::parse("collect[]=stat"), scraper.registry()).unwrap();
-    let page = scraper.scrape(Format::OpenMetrics, filter, None);
-    let page = String::from_utf8(page.body.to_vec()).unwrap();
+    let wish = Wish { format: Format::OpenMetrics, filter, gzip: false };
+    let page = page_within(&scraper, wish, None);
     assert!(page.contains("up_of{who=\"stat\"} 1\n") && !page.contains("who=\"cpu\""));
     assert!(page.contains("node_scrape_collector_success{collector=\"stat\"} 1"));
     assert!(!page.contains("collector=\"cpu\"") && page.ends_with("# EOF\n"));

@@ -5,9 +5,12 @@
 //! collector, and no collector needs a watchdog. It must not know formats' contents or HTTP.
 
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
 
 use super::registry::{Registry, SlotState, lock};
 use super::{Filter, Scrape};
@@ -43,11 +46,11 @@ struct Run {
     registry: Arc<Registry>,
     order: Order,
     now: SystemTime,
+    /// The shortest time that any collector has.
+    shortest: Duration,
     progress: Mutex<Progress>,
-    changed: Condvar,
 }
 
-#[derive(Default)]
 struct Progress {
     /// The thread that may go on; one that finds another number here was given up and ends.
     owner: u32,
@@ -55,8 +58,12 @@ struct Progress {
     next: usize,
     current: Option<Call>,
     outcomes: Vec<Outcome>,
-    done: bool,
+    /// For the thread that finds no further slot.
+    finish: Option<Finish>,
 }
+
+/// What becomes of the outcomes.
+type Finish = Box<dyn FnOnce(&[Outcome]) + Send>;
 
 /// The call under way.
 #[derive(Clone, Copy)]
@@ -78,23 +85,31 @@ impl Lane {
         &self.registry
     }
 
-    /// Calls every slot the order asks for; returns when all have answered or were given up.
-    /// One run at a time: the caller sees to that.
-    pub(super) fn run(&self, order: Order) -> Vec<Outcome> {
-        let run = Arc::new(Run {
-            registry: self.registry.clone(),
-            order,
-            now: SystemTime::now(),
-            progress: Mutex::default(),
-            changed: Condvar::new(),
-        });
+    /// Calls every slot the order asks for and then, on the same thread, `finish`, whose answer is
+    /// returned; `None` should it panic. One run at a time, and each awaited to its end: the caller
+    /// sees to that.
+    ///
+    /// Whoever awaits is the watch: a timer instead of one more thread that would have to be woken.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        order: Order,
+        finish: impl FnOnce(&[Outcome]) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (tell, mut answer) = oneshot::channel();
+        // Nobody may be left to be told when the program ends.
+        let finish = Box::new(move |outcomes: &[Outcome]| drop(tell.send(finish(outcomes))));
+        let run = Arc::new(Run::new(self.registry.clone(), order, finish));
         self.hand_over(Shift { run: run.clone(), owner: 0 });
-        while let Some(owner) = run.watch() {
-            // The thread keeps the stuck call to itself; the rest of the run gets a fresh one.
-            *lock(&self.worker) = None;
-            self.hand_over(Shift { run: run.clone(), owner });
+        loop {
+            if let Ok(answer) = timeout_at(run.next_look().into(), &mut answer).await {
+                return answer.ok();
+            }
+            if let Some(owner) = run.give_up() {
+                // The thread keeps the stuck call to itself; the rest of the run gets a fresh one.
+                *lock(&self.worker) = None;
+                self.hand_over(Shift { run: run.clone(), owner });
+            }
         }
-        std::mem::take(&mut lock(&run.progress).outcomes)
     }
 
     /// Gives the run to the waiting thread, or to a new one where there is none.
@@ -134,12 +149,28 @@ impl Worker {
 }
 
 impl Run {
+    fn new(registry: Arc<Registry>, order: Order, finish: Finish) -> Self {
+        let limits = registry.slots().iter().filter_map(|slot| slot.bound.info.timeout);
+        let shortest = limits.fold(order.limit, Duration::min).max(Duration::from_millis(1));
+        let progress = Progress {
+            owner: 0,
+            next: 0,
+            current: None,
+            outcomes: Vec::with_capacity(registry.slots().len()),
+            finish: Some(finish),
+        };
+        Run { registry, order, now: SystemTime::now(), shortest, progress: Mutex::new(progress) }
+    }
+
     /// The thread's side: calls slot after slot. Returns false when it was given up.
     fn work(&self, owner: u32) -> bool {
         loop {
             let call = match self.begin(owner) {
                 Begin::Call(call) => call,
-                Begin::Done => return true,
+                Begin::Done => {
+                    self.finish();
+                    return true;
+                }
                 Begin::GivenUp => return false,
             };
             let slot = &self.registry.slots()[call.slot];
@@ -182,8 +213,6 @@ impl Run {
             progress.current = Some(call);
             return Begin::Call(call);
         }
-        progress.done = true;
-        self.changed.notify_all();
         Begin::Done
     }
 
@@ -198,27 +227,24 @@ impl Run {
         true
     }
 
-    /// The caller's side: waits for the end. Gives up the call that is over its time and returns
-    /// the number of the thread that shall go on; `None` at the end.
-    fn watch(&self) -> Option<u32> {
+    /// The caller's side: until when no call can be late.
+    fn next_look(&self) -> Instant {
+        let now = Instant::now();
+        let next = now + self.shortest;
+        // Calls that begin later end at the deadline at the latest; past it none begins.
+        let next = if now < self.order.deadline { next.min(self.order.deadline) } else { next };
+        lock(&self.progress).current.map_or(next, |call| call.until.min(next))
+    }
+
+    /// Gives up the call that is over its time and returns the number of the thread that shall go on.
+    fn give_up(&self) -> Option<u32> {
         let mut progress = lock(&self.progress);
-        while !progress.done {
-            let now = Instant::now();
-            let wait = match progress.current {
-                Some(call) if now >= call.until => {
-                    progress.owner += 1;
-                    progress.current = None;
-                    self.note(&mut progress, call.slot, &SlotState::TimedOut, now - call.since);
-                    return Some(progress.owner);
-                }
-                Some(call) => call.until - now,
-                // The thread has not begun yet; its first call is at most this late noticed.
-                None => Duration::from_millis(20),
-            };
-            let waited = self.changed.wait_timeout(progress, wait);
-            progress = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        None
+        let now = Instant::now();
+        let call = progress.current.filter(|call| now >= call.until)?;
+        progress.owner += 1;
+        progress.current = None;
+        self.note(&mut progress, call.slot, &SlotState::TimedOut, now - call.since);
+        Some(progress.owner)
     }
 
     fn note(&self, progress: &mut Progress, at: usize, state: &SlotState, took: Duration) {
@@ -235,7 +261,13 @@ impl Run {
     }
 
     fn finish(&self) {
-        lock(&self.progress).done = true;
+        let (outcomes, finish) = {
+            let mut progress = lock(&self.progress);
+            (std::mem::take(&mut progress.outcomes), progress.finish.take())
+        };
+        if let Some(finish) = finish {
+            finish(&outcomes);
+        }
     }
 }
 

@@ -25,6 +25,6 @@ pub use read::FileReader;
 #[cfg(feature = "runtime")]
 pub use registry::{Filter, FilterError, Registry, SlotReport, SlotState};
 #[cfg(feature = "runtime")]
-pub use scrape::{Scraped, Scraper};
+pub use scrape::{Scraper, Wish};
 #[cfg(feature = "runtime")]
 pub use selfmetrics::SelfMetrics;

@@ -4,14 +4,17 @@
 //! their turn. It must not know HTTP, nor any collector.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{Mutex as Turn, watch};
 
 use super::Filter;
 use super::lane::{Lane, Order, Outcome};
 use super::registry::{Registry, SlotState, lock};
 use super::selfmetrics::SelfMetrics;
-use crate::encode::{Conflict, Format, TextSink, assemble};
+use crate::encode::{Conflict, Format, Gzip, TextSink, assemble};
 use crate::metric::Family;
 
 static DURATION: Family<1> = Family::gauge(
@@ -34,25 +37,29 @@ const SCRAPE_LIMIT: Duration = Duration::from_millis(9_500);
 pub struct Scraper {
     lane: Lane,
     metrics: Arc<SelfMetrics>,
-    /// Held by the scrape under way; keeps the buffers between scrapes.
-    turn: Mutex<TextSink>,
-    flights: Mutex<HashMap<(Format, Filter), Arc<Flight>>>,
+    /// Held by the scrape under way.
+    turn: Turn<()>,
+    desk: Mutex<Desk>,
+    flights: Mutex<HashMap<Wish, watch::Receiver<Option<Bytes>>>>,
 }
 
-/// The page of one scrape.
-#[derive(Debug)]
-pub struct Scraped {
-    /// The exposition.
-    pub body: bytes::Bytes,
-    /// Its format.
+/// What a client asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Wish {
+    /// The format of the page.
     pub format: Format,
+    /// The collectors.
+    pub filter: Filter,
+    /// Whether the page is compressed.
+    pub gzip: bool,
 }
 
-/// A scrape that others may join.
+/// Where pages are made; its buffers live on between scrapes.
 #[derive(Default)]
-struct Flight {
-    answer: Mutex<Option<Arc<Scraped>>>,
-    landed: Condvar,
+struct Desk {
+    own: TextSink,
+    page: Vec<u8>,
+    gzip: Gzip,
 }
 
 impl Scraper {
@@ -68,7 +75,8 @@ impl Scraper {
         Scraper {
             lane: Lane::new(Arc::new(registry)),
             metrics,
-            turn: Mutex::default(),
+            turn: Turn::default(),
+            desk: Mutex::default(),
             flights: Mutex::default(),
         }
     }
@@ -79,58 +87,69 @@ impl Scraper {
         self.lane.registry()
     }
 
-    /// Scrapes, blocking: call it where blocking is allowed. `timeout` is the client's own
-    /// (`X-Prometheus-Scrape-Timeout-Seconds`), a margin for the way back is taken off here.
-    #[must_use]
-    pub fn scrape(
-        &self,
-        format: Format,
-        filter: Filter,
-        timeout: Option<Duration>,
-    ) -> Arc<Scraped> {
-        let key = (format, filter);
-        let (flight, own) = {
-            let mut flights = lock(&self.flights);
-            let known = flights.get(&key).cloned();
-            let own = known.is_none();
-            let flight = known.unwrap_or_default();
-            if own {
-                flights.insert(key.clone(), flight.clone());
-            }
-            (flight, own)
-        };
-        if !own {
-            return flight.wait();
-        }
-        let deadline = Instant::now() + timeout.map_or(SCRAPE_LIMIT, less_margin);
-        let scraped = Arc::new(self.run(format, key.1.clone(), deadline));
-        lock(&self.flights).remove(&key);
-        flight.land(scraped.clone());
-        scraped
+    /// The page that is wished for; `None` only when the runtime ends meanwhile. `timeout` is the
+    /// client's own (`X-Prometheus-Scrape-Timeout-Seconds`), a margin for the way back is taken off
+    /// here.
+    ///
+    /// A scrape that has begun goes on to its end even when nobody waits for it any more.
+    pub async fn scrape(self: &Arc<Self>, wish: Wish, timeout: Option<Duration>) -> Option<Bytes> {
+        let mut flight = self.join(wish, timeout);
+        flight.wait_for(Option::is_some).await.ok()?.clone()
     }
 
-    fn run(&self, format: Format, filter: Filter, deadline: Instant) -> Scraped {
-        let mut own = lock(&self.turn);
+    /// The flight that carries such a page: the one under way, or a new one.
+    fn join(
+        self: &Arc<Self>,
+        wish: Wish,
+        timeout: Option<Duration>,
+    ) -> watch::Receiver<Option<Bytes>> {
+        let mut flights = lock(&self.flights);
+        if let Some(flight) = flights.get(&wish) {
+            return flight.clone();
+        }
+        let (land, flight) = watch::channel(None);
+        flights.insert(wish.clone(), flight.clone());
+        let deadline = Instant::now() + timeout.map_or(SCRAPE_LIMIT, less_margin);
+        let listed = Listed { scraper: self.clone(), wish };
+        tokio::spawn(async move {
+            let page = listed.scraper.run(listed.wish.clone(), deadline).await;
+            // Who asks from now on gets a page of its own.
+            drop(listed);
+            land.send_replace(page);
+        });
+        flight
+    }
+
+    async fn run(self: &Arc<Self>, wish: Wish, deadline: Instant) -> Option<Bytes> {
+        let _turn = self.turn.lock().await;
         let left = deadline.saturating_duration_since(Instant::now());
         // Half of the time for one collector leaves the other half for all that follow it.
         let limit = COLLECTOR_LIMIT.min(left / 2);
-        let outcomes = self.lane.run(Order { format, filter, deadline, limit });
-        own.reset(format);
-        write_outcomes(&mut own, self.registry(), &outcomes);
-        self.metrics.count(self.registry(), &outcomes);
-        self.metrics.write(&mut own);
-        Scraped { body: self.join(format, &own, &outcomes).into(), format }
+        let Wish { format, filter, gzip } = wish;
+        let scraper = self.clone();
+        let finish = move |outcomes: &[Outcome]| scraper.page(format, gzip, outcomes);
+        self.lane.run(Order { format, filter, deadline, limit }, finish).await
     }
 
-    fn join(&self, format: Format, own: &TextSink, outcomes: &[Outcome]) -> Vec<u8> {
+    fn page(&self, format: Format, gzip: bool, outcomes: &[Outcome]) -> Bytes {
+        let desk = &mut *lock(&self.desk);
+        desk.own.reset(format);
+        write_outcomes(&mut desk.own, self.registry(), outcomes);
+        self.metrics.count(self.registry(), outcomes);
+        self.metrics.write(&mut desk.own);
+        self.assemble(format, desk, outcomes);
+        if gzip { desk.gzip.pack(&desk.page).into() } else { Bytes::copy_from_slice(&desk.page) }
+    }
+
+    fn assemble(&self, format: Format, desk: &mut Desk, outcomes: &[Outcome]) {
         let slots = self.registry().slots();
         let with_output = outcomes.iter().filter(|(_, state, _)| has_output(state));
         let borrowed: Vec<_> =
             with_output.filter_map(|(at, ..)| Some((*at, slots[*at].take()?))).collect();
         let mut sinks: Vec<&TextSink> = borrowed.iter().map(|(_, work)| &work.sink).collect();
-        sinks.push(own);
-        let mut body = Vec::with_capacity(64 << 10);
-        for conflict in assemble(format, &sinks, &mut body) {
+        sinks.push(&desk.own);
+        desk.page.clear();
+        for conflict in assemble(format, &sinks, &mut desk.page) {
             let (Conflict::Kind { sink, .. } | Conflict::Series { sink, .. }) = &conflict;
             let collector =
                 borrowed.get(*sink).map_or("vigie", |(at, _)| slots[*at].bound.info.name);
@@ -139,7 +158,6 @@ impl Scraper {
         for (at, work) in borrowed {
             slots[at].give_back(work);
         }
-        body
     }
 }
 
@@ -149,20 +167,15 @@ impl std::fmt::Debug for Scraper {
     }
 }
 
-impl Flight {
-    fn wait(&self) -> Arc<Scraped> {
-        let mut answer = lock(&self.answer);
-        loop {
-            if let Some(scraped) = &*answer {
-                return scraped.clone();
-            }
-            answer = self.landed.wait(answer).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
+/// A flight on the board, until dropped.
+struct Listed {
+    scraper: Arc<Scraper>,
+    wish: Wish,
+}
 
-    fn land(&self, scraped: Arc<Scraped>) {
-        *lock(&self.answer) = Some(scraped);
-        self.landed.notify_all();
+impl Drop for Listed {
+    fn drop(&mut self) {
+        lock(&self.scraper.flights).remove(&self.wish);
     }
 }
 

@@ -3,11 +3,13 @@
 //! A family may come from several collectors, and in several pieces from one; on the wire it
 //! stands together under one header. It must not know how the lines were made.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use super::Format;
-use super::text::{Known, Span, TextSink, write_escaped};
-use crate::metric::Kind;
+use super::known::Known;
+use super::text::TextSink;
 
 /// Something two collectors disagreed about; the later one's samples are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,14 +34,13 @@ pub enum Conflict {
 /// each with its header once. All sinks must hold lines of `format`.
 pub fn assemble(format: Format, sinks: &[&TextSink], out: &mut Vec<u8>) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
-    for family in gather(sinks, &mut conflicts) {
-        write_header(out, format, family.known);
+    let page = Page::gather(sinks, &mut conflicts);
+    for family in &page.families {
+        out.extend_from_slice(family.known.header());
         if family.shared {
-            family.write_distinct(sinks, out, &mut conflicts);
+            page.write_distinct(family, out, &mut conflicts);
         } else {
-            family.pieces.iter().for_each(|&(sink, span)| {
-                out.extend_from_slice(sinks[sink].bytes_of(span));
-            });
+            page.pieces_of(family).for_each(|piece| out.extend_from_slice(piece.bytes));
         }
     }
     if format == Format::OpenMetrics {
@@ -48,56 +49,132 @@ pub fn assemble(format: Format, sinks: &[&TextSink], out: &mut Vec<u8>) -> Vec<C
     conflicts
 }
 
-/// A family and where its bytes lie.
+/// All families, each a chain of pieces: linear in pieces, however many a family has.
+struct Page<'a> {
+    families: Vec<Merged<'a>>,
+    pieces: Vec<Piece<'a>>,
+}
+
 struct Merged<'a> {
     known: &'a Known,
-    pieces: Vec<(usize, Span)>,
+    first: usize,
+    last: usize,
     /// Comes from more than one sink.
     shared: bool,
 }
 
-fn gather<'a>(sinks: &[&'a TextSink], conflicts: &mut Vec<Conflict>) -> Vec<Merged<'a>> {
-    let mut merged: Vec<Merged<'a>> = Vec::new();
-    let mut index: HashMap<&str, usize> = HashMap::new();
-    for (at, sink) in sinks.iter().enumerate() {
-        for &span in sink.spans() {
-            let known = sink.family_of(span);
-            let family = *index.entry(&known.name).or_insert_with(|| {
-                merged.push(Merged { known, pieces: Vec::new(), shared: false });
-                merged.len() - 1
-            });
-            let family = &mut merged[family];
-            if family.known.kind != known.kind {
-                conflicts.push(Conflict::Kind { family: known.name.to_string(), sink: at });
-                continue;
-            }
-            family.shared |= family.pieces.first().is_some_and(|(first, _)| *first != at);
-            family.pieces.push((at, span));
-        }
-    }
-    merged
+struct Piece<'a> {
+    sink: usize,
+    bytes: &'a [u8],
+    /// The next one of the family.
+    next: Option<usize>,
 }
 
-impl Merged<'_> {
+impl<'a> Page<'a> {
+    fn gather(sinks: &[&'a TextSink], conflicts: &mut Vec<Conflict>) -> Self {
+        let spans = sinks.iter().map(|sink| sink.spans().len()).sum();
+        let mut page = Page { families: Vec::new(), pieces: Vec::with_capacity(spans) };
+        let mut index: HashMap<Key<'a>, usize, BuildHasherDefault<Ready>> = HashMap::default();
+        for (at, sink) in sinks.iter().enumerate() {
+            for &span in sink.spans() {
+                let known = sink.family_of(span);
+                let piece = Piece { sink: at, bytes: sink.bytes_of(span), next: None };
+                match index.entry(Key(known)) {
+                    Entry::Vacant(new) => {
+                        new.insert(page.families.len());
+                        page.begin(known, piece);
+                    }
+                    Entry::Occupied(family) => page.add(*family.get(), known, piece, conflicts),
+                }
+            }
+        }
+        page
+    }
+
+    fn begin(&mut self, known: &'a Known, piece: Piece<'a>) {
+        let at = self.pieces.len();
+        self.pieces.push(piece);
+        self.families.push(Merged { known, first: at, last: at, shared: false });
+    }
+
+    fn add(
+        &mut self,
+        family: usize,
+        known: &Known,
+        piece: Piece<'a>,
+        conflicts: &mut Vec<Conflict>,
+    ) {
+        let family = &mut self.families[family];
+        if family.known.kind != known.kind {
+            let name = known.name.to_string();
+            conflicts.push(Conflict::Kind { family: name, sink: piece.sink });
+            return;
+        }
+        family.shared |= self.pieces[family.first].sink != piece.sink;
+        self.pieces[family.last].next = Some(self.pieces.len());
+        family.last = self.pieces.len();
+        self.pieces.push(piece);
+    }
+
+    fn pieces_of(&self, family: &Merged<'_>) -> impl Iterator<Item = &Piece<'a>> {
+        let next = |piece: &&Piece<'a>| piece.next.map(|next| &self.pieces[next]);
+        std::iter::successors(Some(&self.pieces[family.first]), next)
+    }
+
     /// Writes line by line, a series only once: a scraper refuses a page that repeats one.
     fn write_distinct(
         &self,
-        sinks: &[&TextSink],
+        family: &Merged<'_>,
         out: &mut Vec<u8>,
         conflicts: &mut Vec<Conflict>,
     ) {
         let mut seen = HashSet::new();
-        for &(sink, span) in &self.pieces {
-            for line in sinks[sink].bytes_of(span).split_inclusive(|&byte| byte == b'\n') {
+        for piece in self.pieces_of(family) {
+            for line in piece.bytes.split_inclusive(|&byte| byte == b'\n') {
                 let series = series_of(line);
                 if seen.insert(series) {
                     out.extend_from_slice(line);
                 } else {
                     let series = String::from_utf8_lossy(series).into_owned();
-                    conflicts.push(Conflict::Series { series, sink });
+                    conflicts.push(Conflict::Series { series, sink: piece.sink });
                 }
             }
         }
+    }
+}
+
+/// A family by its name, whose hash is known already.
+struct Key<'a>(&'a Known);
+
+impl PartialEq for Key<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Key<'_> {}
+
+impl Hash for Key<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
+    }
+}
+
+/// Gives back the hash it is given.
+#[derive(Default)]
+struct Ready(u64);
+
+impl Hasher for Ready {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = self.0.rotate_left(8) ^ u64::from(byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -106,32 +183,6 @@ fn series_of(line: &[u8]) -> &[u8] {
     let brace = memchr::memrchr(b'}', line).map(|at| at + 1);
     let end = brace.or_else(|| memchr::memchr(b' ', line));
     &line[..end.unwrap_or(line.len())]
-}
-
-fn write_header(out: &mut Vec<u8>, format: Format, family: &Known) {
-    let (name, kind) = match format {
-        Format::Text => (&*family.name, family.kind.as_str()),
-        Format::OpenMetrics => openmetrics_type(family),
-    };
-    out.extend_from_slice(b"# HELP ");
-    out.extend_from_slice(name.as_bytes());
-    out.push(b' ');
-    write_escaped(out, family.help.as_bytes(), format == Format::OpenMetrics);
-    out.extend_from_slice(b"\n# TYPE ");
-    out.extend_from_slice(name.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(kind.as_bytes());
-    out.push(b'\n');
-}
-
-/// OpenMetrics names a counter without `_total`. A counter declared without that suffix cannot be
-/// one there; it is shown as `unknown` rather than renamed.
-fn openmetrics_type(family: &Known) -> (&str, &'static str) {
-    match (family.kind, family.name.strip_suffix("_total")) {
-        (Kind::Counter, Some(name)) => (name, "counter"),
-        (Kind::Counter, None) | (Kind::Untyped, _) => (&family.name, "unknown"),
-        (kind, _) => (&family.name, kind.as_str()),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod assemble;
 mod exposition;
 mod gzip;
+mod known;
 mod negotiate;
 mod number;
 mod parse;
@@ -13,7 +14,7 @@ mod text;
 
 pub use assemble::{Conflict, assemble};
 pub use exposition::{ExposedFamily, Exposition};
-pub use gzip::gzip;
+pub use gzip::{Gzip, gzip};
 pub use negotiate::{Format, accepts_gzip};
 pub use number::write_f64;
 pub use parse::ParseError;

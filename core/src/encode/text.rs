@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 
+use super::known::Known;
 use super::{Format, write_f64};
 use crate::metric::{
-    Desc, HistogramView, Kind, MetricSink, Sample, SummaryView, Value, is_label_name,
-    is_metric_name,
+    Desc, HistogramView, MetricSink, Sample, SummaryView, Value, is_label_name, is_metric_name,
 };
 
 /// Collects the samples of one collector as lines of one format.
@@ -22,15 +22,6 @@ pub struct TextSink {
     spans: Vec<Span>,
     current: Option<usize>,
     invalid: u64,
-}
-
-/// A family that was opened, in this scrape or an earlier one.
-#[derive(Debug)]
-pub(super) struct Known {
-    pub(super) name: Box<str>,
-    pub(super) help: String,
-    pub(super) kind: Kind,
-    used: bool,
 }
 
 /// Bytes of one family that lie together.
@@ -163,12 +154,7 @@ impl MetricSink for TextSink {
             }
             None => {
                 self.index.insert(desc.name.into(), self.families.len());
-                self.families.push(Known {
-                    name: desc.name.into(),
-                    help: String::new(),
-                    kind: desc.kind,
-                    used: false,
-                });
+                self.families.push(Known::new(desc, self.format));
                 self.families.len() - 1
             }
         };
@@ -176,9 +162,7 @@ impl MetricSink for TextSink {
         // The first declaration of a scrape counts, as the help text is written once.
         if !family.used {
             family.used = true;
-            family.kind = desc.kind;
-            family.help.clear();
-            family.help.push_str(desc.help);
+            family.declare(desc, self.format);
         }
         self.current = Some(at);
     }
@@ -302,7 +286,7 @@ fn write_timestamp(out: &mut Vec<u8>, milliseconds: i64, format: Format) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::Family;
+    use crate::metric::{Family, Kind};
     use proptest::prelude::*;
 
     static BYTES: Family<1> = Family::counter("bytes_total", "Bytes\\ of\n\"x\".", ["device"]);

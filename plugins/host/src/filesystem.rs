@@ -17,7 +17,7 @@ use vigie_core::metric::{Family, MetricSink, Value};
 use crate::filter::Filter;
 use crate::mountinfo::{self, Mount};
 use crate::parse::lines;
-use crate::statfs::{Answer, Asker, Target, Usage, message, statfs};
+use crate::statfs::{Answer, Asker, MayHang, Target, Usage, message, statfs};
 
 const MOUNTS_INCLUDE: &str = "collector.filesystem.mount-points-include";
 const MOUNTS_EXCLUDE: &str = "collector.filesystem.mount-points-exclude";
@@ -150,17 +150,19 @@ impl Filesystem {
         }
         self.table.clear();
         self.table.extend_from_slice(table);
-        (self.rows, self.broken) = self.rows();
+        let mut may_hang = MayHang::default();
+        (self.rows, self.broken) = self.rows(&mut may_hang);
         let target = |row: &Row| Target {
             path: self.rootfs.join(row.mount_point.trim_start_matches('/')),
             device: format!("{}:{}", row.major, row.minor),
+            may_hang: may_hang.at(&row.mount_point),
         };
         self.targets = self.rows.iter().map(target).collect();
         Ok(())
     }
 
     /// The mounts to report, each once, and the first line that was not understood.
-    fn rows(&self) -> (Vec<Row>, Option<(usize, String)>) {
+    fn rows(&self, may_hang: &mut MayHang) -> (Vec<Row>, Option<(usize, String)>) {
         let mut rows = Vec::new();
         let mut broken = None;
         let mut seen = HashSet::new();
@@ -168,6 +170,7 @@ impl Filesystem {
             match mountinfo::parse(line) {
                 Ok(mount) => {
                     let row = self.row(&mount);
+                    may_hang.note(&row.mount_point, &row.fs_type);
                     let key = (row.device.clone(), row.fs_type.clone(), row.mount_point.clone());
                     if self.mount_points.admits(&row.mount_point)
                         && self.types.admits(&row.fs_type)

@@ -1,8 +1,8 @@
 //! Asking file systems for their sizes without waiting for dead ones (statfs(2)).
 //!
-//! A call on a dead NFS or FUSE mount blocks and cannot be interrupted, so the calls are made on a
-//! helper thread: one that does not answer keeps its thread, and the rest go on in a fresh one. It
-//! must not know metrics, nor which mounts there are.
+//! A call on a dead NFS or FUSE mount blocks and cannot be interrupted, so such calls are made on a
+//! helper thread: one that does not answer keeps its thread, and the rest go on in a fresh one. Mounts
+//! that cannot hang are asked at once. It must not know metrics, nor which mounts there are.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 mod helper;
+mod local;
 
 use helper::Helper;
+pub(crate) use local::MayHang;
 
 /// What statfs(2) says of a file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -43,6 +45,8 @@ pub(crate) struct Target {
     pub(crate) path: PathBuf,
     /// `major:minor`: mounts of one device hang together.
     pub(crate) device: String,
+    /// See [`MayHang`].
+    pub(crate) may_hang: bool,
 }
 
 /// Makes the call; replaced in tests.
@@ -59,6 +63,10 @@ pub(crate) fn statfs(path: &Path) -> Result<Usage, Errno> {
         files: stat.files(),
         files_free: stat.files_free(),
     })
+}
+
+fn answer(stat: &Stat, target: &Target) -> Answer {
+    stat(&target.path).map_or_else(Answer::Refused, Answer::Usage)
 }
 
 /// Asks mounts in order, with a limit for each.
@@ -101,12 +109,17 @@ impl Asker {
         self.stuck.retain(|stuck| targets.contains(&stuck.target) || !stuck.has_returned());
         while answers.len() < targets.len() {
             let next = answers.len();
+            if !targets[next].may_hang {
+                answers.push(answer(&self.stat, &targets[next]));
+                continue;
+            }
             let late = Instant::now() >= deadline || self.waiting() > self.most_stuck;
             if late || self.is_stuck(&targets[next]) {
                 answers.push(Answer::Timeout);
                 continue;
             }
-            let end = (next..targets.len()).find(|&i| self.is_stuck(&targets[i]));
+            let ends = |target: &Target| !target.may_hang || self.is_stuck(target);
+            let end = (next..targets.len()).find(|&i| ends(&targets[i]));
             self.ask_range(targets, next..end.unwrap_or(targets.len()), answers, deadline)?;
         }
         Ok(())
@@ -239,7 +252,8 @@ mod tests {
     }
 
     fn targets(names: &[&str]) -> Arc<[Target]> {
-        let target = |name: &&str| Target { path: name.into(), device: format!("0:{name}") };
+        let target =
+            |name: &&str| Target { path: name.into(), device: format!("0:{name}"), may_hang: true };
         names.iter().map(target).collect()
     }
 
@@ -285,6 +299,22 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(asker.waiting(), 0);
+    }
+
+    #[test]
+    fn mounts_that_cannot_hang_are_asked_without_a_thread() {
+        let world = Arc::<World>::default();
+        let mut asker = Asker::new(world.stat(), PATIENCE, 4);
+        let mut list = targets(&["a", "bad", "b"]).to_vec();
+        list.iter_mut().for_each(|target| target.may_hang = false);
+        let answers = [GOOD, Answer::Refused(Errno::EACCES), GOOD];
+        assert_eq!(ask(&mut asker, &list.clone().into()), answers);
+        assert!(asker.helper.is_none());
+        list.insert(1, targets(&["dead"])[0].clone());
+        list.push(targets(&["c"])[0].clone());
+        let answers = [GOOD, Answer::Timeout, answers[1], GOOD, GOOD];
+        assert_eq!(ask(&mut asker, &list.into()), answers, "and in their order");
+        world.heal();
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Answer, Stat, Target};
+use super::{Answer, Stat, Target, answer};
 
 /// A thread that makes the calls; it ends when its handle is dropped and its call has returned.
 pub(super) struct Helper {
@@ -105,7 +105,7 @@ impl Shared {
             };
             for target in targets.get(range).unwrap_or_default() {
                 drop(state);
-                let answer = stat(&target.path).map_or_else(Answer::Refused, Answer::Usage);
+                let answer = answer(stat, target);
                 state = self.lock();
                 if state.closed {
                     return;
