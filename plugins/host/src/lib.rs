@@ -4,6 +4,8 @@ pub mod bonding;
 pub mod buddyinfo;
 pub mod cgroups;
 pub mod conntrack;
+pub mod bcache;
+pub mod btrfs;
 pub mod cpu;
 mod cpuinfo;
 #[cfg(feature = "systemd")]
@@ -12,6 +14,7 @@ pub mod diskstats;
 pub mod drbd;
 pub mod entropy;
 pub mod filefd;
+pub mod dmmultipath;
 pub mod filesystem;
 mod filter;
 mod glob;
@@ -23,6 +26,7 @@ pub mod lnstat;
 pub mod loadavg;
 #[cfg(feature = "systemd")]
 pub mod logind;
+pub mod mdadm;
 pub mod meminfo;
 pub mod meminfo_numa;
 mod mountinfo;
@@ -56,6 +60,7 @@ pub mod supervisord;
 pub mod swap;
 mod sys;
 pub mod sysctl;
+mod sys;
 mod sysfs;
 #[cfg(feature = "systemd")]
 pub mod systemd;
@@ -69,6 +74,7 @@ pub mod vmstat;
 pub mod xfrm;
 mod zone;
 pub mod zoneinfo;
+pub mod xfs;
 
 #[cfg(test)]
 mod testing;
@@ -84,11 +90,14 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &buddyinfo::DEF,
     &cgroups::DEF,
     &conntrack::DEF,
+    &bcache::DEF,
+    &btrfs::DEF,
     &cpu::DEF,
     &diskstats::DEF,
     &drbd::DEF,
     &entropy::DEF,
     &filefd::DEF,
+    &dmmultipath::DEF,
     &filesystem::DEF,
     &interrupts::DEF,
     &kernel_hung::DEF,
@@ -98,6 +107,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &loadavg::DEF,
     #[cfg(feature = "systemd")]
     &logind::DEF,
+    &mdadm::DEF,
     &meminfo::DEF,
     &meminfo_numa::DEF,
     &netdev::DEF,
@@ -130,6 +140,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &vmstat::DEF,
     &xfrm::DEF,
     &zoneinfo::DEF,
+    &xfs::DEF,
 ];
 
 /// The plugin.

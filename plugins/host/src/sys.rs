@@ -16,6 +16,76 @@ pub(crate) fn adjtimex() -> io::Result<(libc::timex, libc::c_int)> {
     // SAFETY: the pointer is that of a live struct of the right type; with `modes` 0 the kernel only fills it.
     let state = unsafe { libc::adjtimex(&raw mut clock) };
     if state < 0 { Err(io::Error::last_os_error()) } else { Ok((clock, state)) }
+//! System calls that no crate wraps: the only file of this plugin with `unsafe` in it.
+//!
+//! Every function here is safe for any argument, and takes and gives plain bytes; what they mean stands with the
+//! collectors. It must not know metrics.
+
+#![allow(unsafe_code, reason = "what no crate wraps is wrapped here, one call each")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+use libc::Ioctl;
+
+/// `struct btrfs_ioctl_fs_info_args` (linux/btrfs.h).
+pub(crate) type BtrfsFsInfo = [u8; 1024];
+/// `struct btrfs_ioctl_dev_info_args`.
+pub(crate) type BtrfsDevInfo = [u8; 4096];
+/// `struct btrfs_ioctl_get_dev_stats`.
+pub(crate) type BtrfsDevStats = [u8; 1032];
+
+/// What the btrfs that `file` lies on is (`BTRFS_IOC_FS_INFO`); on another file system ENOTTY.
+pub(crate) fn btrfs_fs_info(file: &File, answer: &mut BtrfsFsInfo) -> io::Result<()> {
+    // SAFETY: the request reads and fills as many bytes as its number encodes, and they are 1024.
+    unsafe { ask(file, 0x8400_941f, answer.as_mut_ptr()) }
+}
+
+/// What the device is whose number `answer` holds (`BTRFS_IOC_DEV_INFO`); ENODEV where there is none.
+pub(crate) fn btrfs_dev_info(file: &File, answer: &mut BtrfsDevInfo) -> io::Result<()> {
+    // SAFETY: the request reads and fills as many bytes as its number encodes, and they are 4096.
+    unsafe { ask(file, 0xd000_941e, answer.as_mut_ptr()) }
+}
+
+/// The errors of the device whose number `answer` holds (`BTRFS_IOC_GET_DEV_STATS`).
+pub(crate) fn btrfs_dev_stats(file: &File, answer: &mut BtrfsDevStats) -> io::Result<()> {
+    // SAFETY: the request reads and fills as many bytes as its number encodes, and they are 1032.
+    unsafe { ask(file, 0xc408_9434, answer.as_mut_ptr()) }
+}
+
+/// A request of ioctl(2).
+///
+/// # Safety
+/// `request` must take a pointer and touch no byte beyond those that `argument` points to.
+unsafe fn ask(file: &File, request: Ioctl, argument: *mut u8) -> io::Result<()> {
+    // SAFETY: the descriptor is open while `file` is borrowed; the pointer is the caller's promise.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), request, argument) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_of_another_type_refuses() {
+        let file = File::open("/proc").unwrap();
+        let refused = |result: io::Result<()>| {
+            assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ENOTTY));
+        };
+        refused(btrfs_fs_info(&file, &mut [0; 1024]));
+        refused(btrfs_dev_info(&file, &mut [0; 4096]));
+        refused(btrfs_dev_stats(&file, &mut [0; 1032]));
+    }
+
+    #[test]
+    fn a_request_encodes_the_size_of_its_argument() {
+        let size = |request: u32| request as usize >> 16 & 0x3fff;
+        assert_eq!(size(0x8400_941f), size_of::<BtrfsFsInfo>());
+        assert_eq!(size(0xd000_941e), size_of::<BtrfsDevInfo>());
+        assert_eq!(size(0xc408_9434), size_of::<BtrfsDevStats>());
+    }
 }
 
 /// `struct perf_event_attr` of linux/perf_event.h in its first version, which every kernel knows.

@@ -76,6 +76,17 @@ pub(crate) fn entries(directory: &Path) -> Result<Vec<String>, CollectError> {
     read().map_err(|source| CollectError::read(directory, source))
 }
 
+/// The same, and none where the directory does not exist: for devices whose absence is no failure.
+///
+/// # Errors
+/// [`CollectError::Read`] with the path.
+pub(crate) fn entries_if_any(directory: &Path) -> Result<Vec<String>, CollectError> {
+    match entries(directory).map_err(CollectError::missing_is_no_data) {
+        Err(CollectError::NoData(_)) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +118,7 @@ mod tests {
         let error = entries(Path::new("/nowhere/at/all")).unwrap_err();
         assert!(error.to_string().contains("/nowhere/at/all"));
         assert_eq!(error.missing_is_no_data().kind(), "no_data");
+        assert!(entries_if_any(Path::new("/nowhere/at/all")).unwrap().is_empty());
+        assert!(entries_if_any(Path::new("/proc/version")).is_err(), "a file is no directory");
     }
 }
