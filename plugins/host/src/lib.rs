@@ -1,20 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bcache;
+pub mod bcachefs;
 pub mod bonding;
+pub mod btrfs;
 pub mod buddyinfo;
 pub mod cgroups;
 pub mod conntrack;
-pub mod bcache;
-pub mod btrfs;
 pub mod cpu;
 mod cpuinfo;
 #[cfg(feature = "systemd")]
 mod dbus;
 pub mod diskstats;
+pub mod dmmultipath;
 pub mod drbd;
 pub mod entropy;
 pub mod filefd;
-pub mod dmmultipath;
 pub mod filesystem;
 mod filter;
 mod glob;
@@ -60,7 +61,6 @@ pub mod supervisord;
 pub mod swap;
 mod sys;
 pub mod sysctl;
-mod sys;
 mod sysfs;
 #[cfg(feature = "systemd")]
 pub mod systemd;
@@ -72,9 +72,10 @@ pub mod udp_queues;
 pub mod uname;
 pub mod vmstat;
 pub mod xfrm;
+pub mod xfs;
+pub mod zfs;
 mod zone;
 pub mod zoneinfo;
-pub mod xfs;
 
 #[cfg(test)]
 mod testing;
@@ -86,18 +87,19 @@ use vigie_core::plugin::{Parts, Plugin};
 
 /// Every collector of this plugin, in alphabetical order.
 pub static COLLECTORS: &[&CollectorDef] = &[
+    &bcache::DEF,
+    &bcachefs::DEF,
     &bonding::DEF,
+    &btrfs::DEF,
     &buddyinfo::DEF,
     &cgroups::DEF,
     &conntrack::DEF,
-    &bcache::DEF,
-    &btrfs::DEF,
     &cpu::DEF,
     &diskstats::DEF,
+    &dmmultipath::DEF,
     &drbd::DEF,
     &entropy::DEF,
     &filefd::DEF,
-    &dmmultipath::DEF,
     &filesystem::DEF,
     &interrupts::DEF,
     &kernel_hung::DEF,
@@ -139,8 +141,9 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &uname::DEF,
     &vmstat::DEF,
     &xfrm::DEF,
-    &zoneinfo::DEF,
     &xfs::DEF,
+    &zfs::DEF,
+    &zoneinfo::DEF,
 ];
 
 /// The plugin.

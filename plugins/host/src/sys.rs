@@ -8,6 +8,9 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::AsRawFd;
+
+use libc::Ioctl;
 
 /// The state of the kernel's clock and its return value, `TIME_OK` to `TIME_ERROR`; nothing is set (adjtimex(2)).
 pub(crate) fn adjtimex() -> io::Result<(libc::timex, libc::c_int)> {
@@ -16,18 +19,7 @@ pub(crate) fn adjtimex() -> io::Result<(libc::timex, libc::c_int)> {
     // SAFETY: the pointer is that of a live struct of the right type; with `modes` 0 the kernel only fills it.
     let state = unsafe { libc::adjtimex(&raw mut clock) };
     if state < 0 { Err(io::Error::last_os_error()) } else { Ok((clock, state)) }
-//! System calls that no crate wraps: the only file of this plugin with `unsafe` in it.
-//!
-//! Every function here is safe for any argument, and takes and gives plain bytes; what they mean stands with the
-//! collectors. It must not know metrics.
-
-#![allow(unsafe_code, reason = "what no crate wraps is wrapped here, one call each")]
-
-use std::fs::File;
-use std::io;
-use std::os::fd::AsRawFd;
-
-use libc::Ioctl;
+}
 
 /// `struct btrfs_ioctl_fs_info_args` (linux/btrfs.h).
 pub(crate) type BtrfsFsInfo = [u8; 1024];

@@ -104,12 +104,23 @@ fn name_of(line: &str) -> &str {
     name.split(['{', ' ']).next().unwrap_or_default()
 }
 
+/// Gauges whose values are those of the machine and the checkout; 1 stands for each of them.
+const OF_THE_MACHINE: [&str; 6] = [
+    "node_filesystem_avail_bytes",
+    "node_filesystem_files",
+    "node_filesystem_files_free",
+    "node_filesystem_free_bytes",
+    "node_filesystem_size_bytes",
+    "node_textfile_mtime_seconds",
+];
+
 /// Without what differs from machine to machine and from checkout to checkout.
 fn settled(text: &str, unrecorded: &BTreeMap<String, String>) -> String {
     let mut settled = String::new();
     for line in text.lines().filter(|line| !unrecorded.contains_key(name_of(line))) {
-        match line.strip_prefix("node_textfile_mtime_seconds{").and_then(|l| l.rsplit_once(' ')) {
-            Some((labels, _)) => settled += &format!("node_textfile_mtime_seconds{{{labels} 1\n"),
+        let is_settled = !line.starts_with('#') && OF_THE_MACHINE.contains(&name_of(line));
+        match line.rsplit_once(' ').filter(|_| is_settled) {
+            Some((series, _)) => settled += &format!("{series} 1\n"),
             None => settled += &format!("{line}\n"),
         }
     }
