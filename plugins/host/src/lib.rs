@@ -20,9 +20,9 @@ pub mod filesystem;
 mod filter;
 mod glob;
 pub mod interrupts;
+pub mod ipvs;
 pub mod kernel_hung;
 pub mod ksmd;
-pub mod ipvs;
 pub mod lnstat;
 pub mod loadavg;
 #[cfg(feature = "systemd")]
@@ -34,10 +34,10 @@ mod mountinfo;
 mod named;
 pub mod netdev;
 pub mod netstat;
-pub mod ntp;
-pub mod os;
 pub mod nfs;
 pub mod nfsd;
+pub mod ntp;
+pub mod os;
 mod parse;
 mod patience;
 mod percpu;
@@ -102,9 +102,9 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &filefd::DEF,
     &filesystem::DEF,
     &interrupts::DEF,
+    &ipvs::DEF,
     &kernel_hung::DEF,
     &ksmd::DEF,
-    &ipvs::DEF,
     &lnstat::DEF,
     &loadavg::DEF,
     #[cfg(feature = "systemd")]
