@@ -11,6 +11,7 @@ use vigie_core::collect::{
 use vigie_core::config::FlagDef;
 use vigie_core::metric::{Family, MetricSink};
 
+use crate::cpulist::ranges;
 use crate::parse::{lines, number, shown, words};
 
 mod info;
@@ -74,7 +75,7 @@ impl Cpu {
             times: Times::default(),
             guest: setting.flags.switch(GUEST_FLAG),
             info: Info::build(setting)?,
-            isolated: parse_ranges(&isolated.unwrap_or_default()),
+            isolated: ranges(&isolated.unwrap_or_default()).iter().map(u64::to_string).collect(),
             paths: setting.paths.clone(),
             topology: Topology::default(),
         })
@@ -211,24 +212,6 @@ fn parse_ticks(line: &[u8]) -> Result<[u64; MODES.len()], String> {
     Ok(ticks)
 }
 
-/// The CPUs of a list such as `1,4-6`; what is not understood is left out.
-fn parse_ranges(list: &[u8]) -> Vec<String> {
-    /// More CPUs than any kernel supports: what claims more is no list of CPUs.
-    const MOST: u64 = 1 << 16;
-    let mut cpus = Vec::new();
-    for range in list.trim_ascii().split(|&b| b == b',') {
-        let mut ends = range.splitn(2, |&b| b == b'-').map(number);
-        let first = ends.next().flatten();
-        let last = ends.next().unwrap_or(first);
-        if let (Some(first), Some(last)) = (first, last)
-            && last < MOST
-        {
-            cpus.extend((first..=last).map(|cpu| cpu.to_string()));
-        }
-    }
-    cpus
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,12 +277,6 @@ mod tests {
         assert!(text.contains("{cpu=\"1\",mode=\"user\"} 0.02\n") && !text.contains("cpu=\"0\""));
         let error = result.unwrap_err().to_string();
         assert!(error.ends_with("stat:1: expected CPU time, found \"x\""), "{error}");
-    }
-
-    #[test]
-    fn isolated_cpus_are_listed() {
-        assert_eq!(parse_ranges(b"1,4-6\n"), ["1", "4", "5", "6"]);
-        assert!(parse_ranges(b"\n").is_empty() && parse_ranges(b"x,3-y,0-99999999999").is_empty());
     }
 
     proptest! {

@@ -2,30 +2,36 @@
 
 pub mod bcache;
 pub mod bcachefs;
+mod attribute;
 pub mod bonding;
 pub mod btrfs;
 pub mod buddyinfo;
 pub mod cgroups;
 pub mod conntrack;
 pub mod cpu;
+pub mod cpu_vulnerabilities;
+pub mod cpufreq;
 mod cpuinfo;
-#[cfg(feature = "systemd")]
+mod cpulist;
 mod dbus;
 pub mod diskstats;
 pub mod dmmultipath;
+pub mod dmi;
 pub mod drbd;
+pub mod drm;
+pub mod edac;
 pub mod entropy;
 pub mod filefd;
 pub mod filesystem;
 mod filter;
 mod glob;
+pub mod hwmon;
 pub mod interrupts;
 pub mod ipvs;
 pub mod kernel_hung;
 pub mod ksmd;
 pub mod lnstat;
 pub mod loadavg;
-#[cfg(feature = "systemd")]
 pub mod logind;
 pub mod mdadm;
 pub mod meminfo;
@@ -37,13 +43,18 @@ pub mod netstat;
 pub mod nfs;
 pub mod nfsd;
 pub mod ntp;
+pub mod nvme;
+pub mod nvmesubsystem;
 pub mod os;
 mod parse;
 mod patience;
+pub mod pcidevice;
 mod percpu;
 pub mod perf;
+pub mod powersupplyclass;
 pub mod pressure;
 mod procnet;
+pub mod rapl;
 mod rows;
 mod rpcstat;
 mod rtnetlink;
@@ -62,15 +73,17 @@ pub mod swap;
 mod sys;
 pub mod sysctl;
 mod sysfs;
-#[cfg(feature = "systemd")]
 pub mod systemd;
+pub mod tapestats;
 pub mod textfile;
+pub mod thermal_zone;
 pub mod time;
 pub mod timex;
 mod udev;
 pub mod udp_queues;
 pub mod uname;
 pub mod vmstat;
+pub mod watchdog;
 pub mod xfrm;
 pub mod xfs;
 pub mod zfs;
@@ -95,36 +108,45 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &cgroups::DEF,
     &conntrack::DEF,
     &cpu::DEF,
+    &cpu_vulnerabilities::DEF,
+    &cpufreq::DEF,
     &diskstats::DEF,
     &dmmultipath::DEF,
+    &dmi::DEF,
     &drbd::DEF,
+    &drm::DEF,
+    &edac::DEF,
     &entropy::DEF,
     &filefd::DEF,
     &filesystem::DEF,
+    &hwmon::DEF,
     &interrupts::DEF,
     &ipvs::DEF,
     &kernel_hung::DEF,
     &ksmd::DEF,
     &lnstat::DEF,
     &loadavg::DEF,
-    #[cfg(feature = "systemd")]
     &logind::DEF,
     &mdadm::DEF,
     &meminfo::DEF,
     &meminfo_numa::DEF,
     &netdev::DEF,
     &netstat::DEF,
+    &nfs::DEF,
+    &nfsd::DEF,
     &ntp::DEF,
+    &nvme::DEF,
+    &nvmesubsystem::DEF,
     &os::DEF,
+    &pcidevice::DEF,
     &perf::DEF,
+    &powersupplyclass::DEF,
     &pressure::DEF,
+    &rapl::DEF,
     &runit::DEF,
     &schedstat::DEF,
     &selinux::DEF,
     &slabinfo::DEF,
-    &nfs::DEF,
-    &nfsd::DEF,
-    &runit::DEF,
     &sockstat::DEF,
     &softirqs::DEF,
     &softnet::DEF,
@@ -132,14 +154,16 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &supervisord::DEF,
     &swap::DEF,
     &sysctl::DEF,
-    #[cfg(feature = "systemd")]
     &systemd::DEF,
+    &tapestats::DEF,
     &textfile::DEF,
+    &thermal_zone::DEF,
     &time::DEF,
     &timex::DEF,
     &udp_queues::DEF,
     &uname::DEF,
     &vmstat::DEF,
+    &watchdog::DEF,
     &xfrm::DEF,
     &xfs::DEF,
     &zfs::DEF,

@@ -265,6 +265,7 @@ const NAMES: &[(&str, &str)] = &[
     ("node_memory_", "not 'camelCase'"),
     ("node_netstat_", "not 'camelCase'"),
     ("node_entropy_", "instead of \"bits\""),
+    ("node_power_supply_charge_counter ", "type 'counter'"),
 ];
 
 fn is_a_name_of_node_exporter(complaint: &str) -> bool {

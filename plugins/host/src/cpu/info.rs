@@ -9,6 +9,7 @@ use vigie_core::config::Flags;
 use vigie_core::metric::{Family, MetricSink};
 
 use crate::cpuinfo::{self, Processor};
+use crate::cpulist::FREQUENCY_HELP;
 
 pub(super) static INFO: Family<10> = Family::gauge(
     "node_cpu_info",
@@ -26,11 +27,8 @@ pub(super) static INFO: Family<10> = Family::gauge(
         "vendor",
     ],
 );
-pub(super) static FREQUENCY: Family<3> = Family::gauge(
-    "node_cpu_frequency_hertz",
-    "Frequency of each CPU, from PROC/cpuinfo.",
-    ["core", "cpu", "package"],
-);
+pub(super) static FREQUENCY: Family<3> =
+    Family::gauge("node_cpu_frequency_hertz", FREQUENCY_HELP, ["core", "cpu", "package"]);
 pub(super) static FLAG: Family<1> =
     Family::gauge("node_cpu_flag_info", "Flags of the first CPU; always 1.", ["flag"]);
 pub(super) static BUG: Family<1> =

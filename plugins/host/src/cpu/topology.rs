@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use vigie_core::collect::{FileReader, Paths};
 use vigie_core::metric::{Family, MetricSink};
 
+use crate::cpulist::directories;
 use crate::parse::number;
 
 pub(super) static CORE_THROTTLES: Family<2> = Family::counter(
@@ -40,7 +41,7 @@ impl Topology {
     /// Walks SYS/devices/system/cpu.
     pub(super) fn list(paths: &Paths) -> Self {
         let mut topology = Topology::default();
-        let cpus = cpu_directories(&paths.sys("devices/system/cpu"));
+        let cpus = directories(&paths.sys("devices/system/cpu"));
         for (_, directory) in &cpus {
             topology.add_throttles(directory);
         }
@@ -93,21 +94,6 @@ fn emit<const N: usize>(
             family.emit(counted.labels.each_ref().map(String::as_str), value);
         }
     }
-}
-
-/// The directories `cpuN`, by number.
-fn cpu_directories(root: &Path) -> Vec<(u64, PathBuf)> {
-    let mut found: Vec<_> = std::fs::read_dir(root)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let cpu = number(entry.file_name().as_encoded_bytes().strip_prefix(b"cpu")?)?;
-            Some((cpu, entry.path()))
-        })
-        .collect();
-    found.sort();
-    found
 }
 
 fn read_number(path: &Path) -> Option<u64> {

@@ -1,0 +1,102 @@
+//! `cpu_vulnerabilities`: which flaws the CPUs have, and what the kernel does about them
+//! (SYS/devices/system/cpu/vulnerabilities).
+//!
+//! The kernel writes a sentence for each; its first word is the state. It must not know which flaws there are.
+
+use std::path::PathBuf;
+
+use vigie_core::collect::{CollectError, Collector, CollectorDef, CollectorInfo, Scrape};
+use vigie_core::metric::{Family, MetricSink};
+
+use crate::parse;
+use crate::sysfs::{Attributes, entries};
+
+static INFO: Family<3> = Family::gauge(
+    "node_cpu_vulnerabilities_info",
+    "State of each known flaw of the CPUs, and what is done about it; always 1.",
+    ["codename", "mitigation", "state"],
+);
+
+/// The collector.
+pub static DEF: CollectorDef = CollectorDef {
+    info: CollectorInfo::new("cpu_vulnerabilities", "Known flaws of the CPUs.")
+        .reads("SYS/devices/system/cpu/vulnerabilities")
+        .off_by_default()
+        .families(&[INFO.doc()]),
+    build: |setting| {
+        Ok(Box::new(CpuVulnerabilities {
+            directory: setting.paths.sys("devices/system/cpu/vulnerabilities"),
+            attributes: Attributes::new(),
+        }))
+    },
+};
+
+struct CpuVulnerabilities {
+    directory: PathBuf,
+    attributes: Attributes,
+}
+
+impl Collector for CpuVulnerabilities {
+    fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
+        let names = entries(&self.directory).map_err(CollectError::missing_is_no_data)?;
+        let mut info = INFO.open(sink);
+        for name in names {
+            if let Some(sentence) = self.attributes.optional(&self.directory, &name) {
+                let sentence = parse::text(sentence);
+                let (state, mitigation) = split(&sentence);
+                info.emit([&name, mitigation, state], true);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// State and mitigation of sentences such as `Not affected`, `Mitigation: PTI`, `Vulnerable; SMT vulnerable`.
+fn split(sentence: &str) -> (&'static str, &str) {
+    let begins = |word: &str| {
+        sentence.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    let state = ["not affected", "vulnerable", "mitigation"].into_iter().find(|word| begins(word));
+    let rest = sentence.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim());
+    match state {
+        Some("not affected") => ("not affected", ""),
+        Some(state) => (state, rest),
+        None => ("unknown", rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Host, lines, scrape};
+
+    #[test]
+    fn sentences_of_the_kernel_are_split() {
+        for (sentence, expected) in [
+            ("Not affected", ("not affected", "")),
+            ("Vulnerable", ("vulnerable", "")),
+            ("Vulnerable: No microcode", ("vulnerable", "No microcode")),
+            ("Mitigation: PTI", ("mitigation", "PTI")),
+            ("mitigation; SMT off", ("mitigation", "SMT off")),
+            ("Unknown: No mitigations", ("unknown", "No mitigations")),
+            ("KVM: Mitigation: VMX disabled", ("unknown", "Mitigation: VMX disabled")),
+            ("Vulnérable", ("unknown", "")),
+            ("", ("unknown", "")),
+        ] {
+            assert_eq!(split(sentence), expected, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_one_costs_its_own_series_only() {
+        let host = Host::new(&[
+            ("sys/devices/system/cpu/vulnerabilities/l1tf/x", ""),
+            ("sys/devices/system/cpu/vulnerabilities/meltdown", "Mitigation: PTI\n"),
+        ]);
+        let expected = "node_cpu_vulnerabilities_info\
+             {codename=\"meltdown\",mitigation=\"PTI\",state=\"mitigation\"} 1\n";
+        assert_eq!(lines(&host, &DEF), expected);
+        let (_, result) = scrape(&mut *Host::new(&[]).build(&DEF).unwrap());
+        assert_eq!(result.unwrap_err().kind(), "no_data");
+    }
+}
