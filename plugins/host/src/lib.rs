@@ -21,11 +21,13 @@ pub mod drbd;
 pub mod drm;
 pub mod edac;
 pub mod entropy;
+pub mod fibrechannel;
 pub mod filefd;
 pub mod filesystem;
 mod filter;
 mod glob;
 pub mod hwmon;
+pub mod infiniband;
 pub mod interrupts;
 pub mod ipvs;
 pub mod kernel_hung;
@@ -117,9 +119,11 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &drm::DEF,
     &edac::DEF,
     &entropy::DEF,
+    &fibrechannel::DEF,
     &filefd::DEF,
     &filesystem::DEF,
     &hwmon::DEF,
+    &infiniband::DEF,
     &interrupts::DEF,
     &ipvs::DEF,
     &kernel_hung::DEF,

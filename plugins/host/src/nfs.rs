@@ -46,13 +46,13 @@ pub static DEF: CollectorDef = CollectorDef {
     },
 };
 
-/// The procedures of the client of version 4 (nfs4_procedures in fs/nfs/nfs4xdr.c); the names differ in style from
+/// The procedures of the client of version 4 (NFSPROC4_CLNT_* in include/linux/nfs4.h); the names differ in style from
 /// those of the other versions, as node_exporter has them.
 const METHODS_4: &str = "Null Read Write Commit Open OpenConfirm OpenNoattr OpenDowngrade Close Setattr FsInfo Renew \
     SetClientID SetClientIDConfirm Lock Lockt Locku Access Getattr Lookup LookupRoot Remove \
     Rename Link Symlink Create Pathconf StatFs ReadLink ReadDir ServerCaps DelegReturn GetACL \
     SetACL FsLocations ReleaseLockowner Secinfo FsidPresent ExchangeID CreateSession \
-    DestroySession Sequence GetLeaseTime ReclaimComplete GetDeviceInfo LayoutGet LayoutCommit \
+    DestroySession Sequence GetLeaseTime ReclaimComplete LayoutGet GetDeviceInfo LayoutCommit \
     LayoutReturn SecinfoNoName TestStateID FreeStateID GetDeviceList BindConnToSession \
     DestroyClientID Seek Allocate DeAllocate LayoutStats Clone";
 
@@ -132,6 +132,19 @@ mod tests {
         assert!(text.ends_with("{method=\"Clone\",proto=\"4\"} 0\n"), "{text}");
         let text = lines(&host(&format!("proc4 70{}\n", " 1".repeat(70))), &DEF);
         assert_eq!(text.lines().count(), 59);
+    }
+
+    #[test]
+    fn methods_stand_at_the_numbers_of_the_kernel() {
+        let numbers: String = (0..59).map(|number| format!(" {number}")).collect();
+        let text = lines(&host(&format!("proc4 59{numbers}\n")), &DEF);
+        // NFSPROC4_CLNT_LAYOUTGET and others.
+        for (method, number) in [("Lock", 14), ("Sequence", 41), ("LayoutGet", 44), ("Clone", 58)] {
+            assert!(
+                text.contains(&format!("{{method={method:?},proto=\"4\"}} {number}\n")),
+                "{text}"
+            );
+        }
     }
 
     #[test]
