@@ -106,7 +106,7 @@ const IDLE: usize = 3;
 const HOST_MODES: usize = 8;
 
 /// The kernel counts in hundredths of a second for user space, whatever its own tick (USER_HZ).
-const TICKS_PER_SECOND: u64 = 100;
+pub(crate) const TICKS_PER_SECOND: u64 = 100;
 
 /// Idle time that falls by so much is a CPU that was unplugged and plugged again.
 const HOTPLUG_TICKS: u64 = 3 * TICKS_PER_SECOND;

@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod attribute;
 pub mod bcache;
 pub mod bcachefs;
-mod attribute;
 pub mod bonding;
 pub mod btrfs;
 pub mod buddyinfo;
@@ -15,8 +15,8 @@ mod cpuinfo;
 mod cpulist;
 mod dbus;
 pub mod diskstats;
-pub mod dmmultipath;
 pub mod dmi;
+pub mod dmmultipath;
 pub mod drbd;
 pub mod drm;
 pub mod edac;
@@ -40,6 +40,7 @@ pub mod meminfo;
 pub mod meminfo_numa;
 mod mountinfo;
 mod named;
+pub mod namedprocess;
 pub mod netdev;
 pub mod netstat;
 pub mod nfs;
@@ -55,6 +56,8 @@ mod percpu;
 pub mod perf;
 pub mod powersupplyclass;
 pub mod pressure;
+mod process;
+pub mod processes;
 mod procnet;
 pub mod rapl;
 mod rows;
@@ -113,8 +116,8 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &cpu_vulnerabilities::DEF,
     &cpufreq::DEF,
     &diskstats::DEF,
-    &dmmultipath::DEF,
     &dmi::DEF,
+    &dmmultipath::DEF,
     &drbd::DEF,
     &drm::DEF,
     &edac::DEF,
@@ -134,6 +137,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &mdadm::DEF,
     &meminfo::DEF,
     &meminfo_numa::DEF,
+    &namedprocess::DEF,
     &netdev::DEF,
     &netstat::DEF,
     &nfs::DEF,
@@ -146,6 +150,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &perf::DEF,
     &powersupplyclass::DEF,
     &pressure::DEF,
+    &processes::DEF,
     &rapl::DEF,
     &runit::DEF,
     &schedstat::DEF,
