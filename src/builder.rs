@@ -3,6 +3,7 @@
 //! The binary's `serve` and a service that links the library go through the same builder, so both
 //! are the same program. It must not know listeners, signals or the command line.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -230,7 +231,11 @@ impl Builder {
         all.collectors.extend(self.collectors.iter().map(|shared| rebind(shared.clone())));
         let registry = Registry::new(all.collectors).map_err(Error::Collectors)?;
         Ok(Assembly {
-            scraper: Arc::new(Scraper::counting_in(registry, outlets.metrics.clone())),
+            scraper: Arc::new(
+                Scraper::counting_in(registry, outlets.metrics.clone())
+                    .shows_itself(!settings.flags.switch("web.disable-exporter-metrics")),
+            ),
+            max_requests: settings.max_requests()?,
             services: all.services,
             routes: all.routes,
             notes: all.notes,
@@ -267,6 +272,7 @@ impl Outlets {
 /// Everything built from one state of the settings, not yet running.
 pub(crate) struct Assembly {
     pub(crate) scraper: Arc<Scraper>,
+    pub(crate) max_requests: Option<NonZeroU64>,
     pub(crate) services: Vec<Box<dyn Service>>,
     pub(crate) routes: Vec<Route>,
     pub(crate) notes: Vec<String>,

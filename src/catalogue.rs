@@ -16,6 +16,21 @@ use crate::Error;
 pub const FLAGS: &[FlagDef] = &[
     FlagDef::list("web.listen-address", ":9100", "Address for metrics; repeatable."),
     FlagDef::text("web.telemetry-path", "/metrics", "Path for metrics."),
+    FlagDef::text(
+        "web.max-requests",
+        "40",
+        "Most scrapes under way at once, 0 for any number; beyond, 503.",
+    ),
+    FlagDef::switch(
+        "web.disable-exporter-metrics",
+        false,
+        "Leave out metrics about vigie itself (process_*, promhttp_*, vigie_*).",
+    ),
+    FlagDef::switch(
+        "web.systemd-socket",
+        false,
+        "Serve on the sockets systemd has opened, not on addresses.",
+    ),
     FlagDef::list(
         "alerting.listen-address",
         ":9094",

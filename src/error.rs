@@ -4,7 +4,7 @@
 //! It must not know how an error is shown.
 
 use vigie_core::collect::BuildError;
-use vigie_core::config::{ConfigError, Place};
+use vigie_core::config::{ConfigError, FlagError, Place};
 use vigie_core::http::ServerError;
 use vigie_core::storage::StorageError;
 
@@ -19,8 +19,8 @@ pub enum Error {
     #[error("{}", collectors(.0))]
     Collectors(Vec<(String, BuildError)>),
     /// A flag that is unknown or has a wrong value.
-    #[error("{0}")]
-    Flag(String),
+    #[error(transparent)]
+    Flag(#[from] FlagError),
     /// State that cannot be kept.
     #[error(transparent)]
     Storage(#[from] StorageError),

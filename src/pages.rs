@@ -4,8 +4,8 @@
 //! router does, only how to ask them.
 
 use std::fmt::Write;
+use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use vigie_core::alert::BoxFuture;
@@ -17,42 +17,32 @@ use vigie_core::route::RouterHandle;
 
 use crate::Vigie;
 
-/// node_exporter's `--web.max-requests`.
-const MAX_SCRAPES: usize = 40;
-
 /// Answers `GET /metrics`.
 pub(crate) struct Metrics {
     scraper: Arc<Scraper>,
-    under_way: Arc<AtomicUsize>,
+    max_requests: Option<NonZeroU64>,
 }
 
 impl Metrics {
-    pub(crate) fn new(scraper: Arc<Scraper>) -> Self {
-        Metrics { scraper, under_way: Arc::default() }
-    }
-}
-
-/// One of the scrapes under way, until dropped.
-struct Ticket(Arc<AtomicUsize>);
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn new(scraper: Arc<Scraper>, max_requests: Option<NonZeroU64>) -> Self {
+        Metrics { scraper, max_requests }
     }
 }
 
 impl Handler for Metrics {
     fn handle(&self, request: Request) -> BoxFuture<'static, Response> {
-        let before = self.under_way.fetch_add(1, Ordering::Relaxed);
-        let ticket = Ticket(self.under_way.clone());
+        let flight = self.scraper.metrics().request();
         let scraper = self.scraper.clone();
+        let limit = self.max_requests.filter(|limit| flight.count() > limit.get());
         Box::pin(async move {
-            if before >= MAX_SCRAPES {
-                let what = format!("{MAX_SCRAPES} scrapes are under way already\n");
+            if let Some(limit) = limit {
+                let what = format!("{limit} scrapes are under way already\n");
+                flight.answered("503");
                 return Response::text(StatusCode::SERVICE_UNAVAILABLE, what);
             }
-            let _ticket = ticket;
-            scrape(&scraper, &request).await
+            let response = scrape(&scraper, &request).await;
+            flight.answered(response.status.as_str());
+            response
         })
     }
 }

@@ -4,10 +4,13 @@
 //! plugins read. It must not know what any plugin's section means.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vigie_core::config::{ConfigError, Entry, FlagDef, FlagKind, Flags, Node, Value, parse_yaml};
+use vigie_core::config::{
+    ConfigError, Entry, FlagDef, FlagError, FlagKind, Flags, Node, Value, parse_yaml,
+};
 
 use crate::catalogue::{Catalogue, Member, switch_of};
 use crate::error::read_file;
@@ -19,6 +22,9 @@ pub type Given = BTreeMap<String, Vec<String>>;
 const KEYS: &[(&str, &str, &str)] = &[
     ("web", "listen_address", "web.listen-address"),
     ("web", "telemetry_path", "web.telemetry-path"),
+    ("web", "max_requests", "web.max-requests"),
+    ("web", "disable_exporter_metrics", "web.disable-exporter-metrics"),
+    ("web", "systemd_socket", "web.systemd-socket"),
     ("alerting", "listen_address", "alerting.listen-address"),
     ("alerting", "external_url", "alerting.external-url"),
     ("storage", "path", "storage.path"),
@@ -50,6 +56,13 @@ impl Settings {
             flags.set(name.as_str(), values.clone());
         }
         Ok(Settings { flags: Arc::new(flags), config })
+    }
+
+    /// How many scrapes may be under way; `None` for any number.
+    pub(crate) fn max_requests(&self) -> Result<Option<NonZeroU64>, FlagError> {
+        let name = "web.max-requests";
+        let parsed = self.flags.text(name).parse().map(NonZeroU64::new);
+        parsed.map_err(|_| self.flags.error(name, "expected a whole number from 0"))
     }
 
     /// The part of `vigie.yml` under a key of a section.

@@ -213,7 +213,8 @@ impl Vigie {
             // Late or not, the scrape goes on with what is there.
             drop(tokio::time::timeout(READY_LIMIT, ready.acquire_many(count)).await);
         }
-        self.install_routes(assembly.routes, &assembly.scraper);
+        let metrics = pages::Metrics::new(assembly.scraper.clone(), assembly.max_requests);
+        self.install_routes(assembly.routes, metrics, &assembly.scraper);
         self.set_current(|current| {
             current.scraper = assembly.scraper;
             current.notes = assembly.notes;
@@ -221,11 +222,15 @@ impl Vigie {
         Running { stop, tasks }
     }
 
-    fn install_routes(&self, plugin_routes: Vec<Route>, scraper: &Arc<Scraper>) {
+    fn install_routes(
+        &self,
+        plugin_routes: Vec<Route>,
+        metrics: pages::Metrics,
+        scraper: &Arc<Scraper>,
+    ) {
         let settings = self.settings();
         let path = settings.flags.text("web.telemetry-path");
         let alerting = self.0.outlets.router.as_ref().map(|_| routing::alerting_port(&settings));
-        let metrics = pages::Metrics::new(scraper.clone());
         let mut telemetry = vec![
             Route::new(Listener::Telemetry, Method::GET, path, metrics),
             pages::status(scraper.clone()),

@@ -27,4 +27,4 @@ pub use registry::{Filter, FilterError, Registry, SlotReport, SlotState};
 #[cfg(feature = "runtime")]
 pub use scrape::{Scraper, Wish};
 #[cfg(feature = "runtime")]
-pub use selfmetrics::SelfMetrics;
+pub use selfmetrics::{InFlight, SelfMetrics};

@@ -37,6 +37,7 @@ const SCRAPE_LIMIT: Duration = Duration::from_millis(9_500);
 pub struct Scraper {
     lane: Lane,
     metrics: Arc<SelfMetrics>,
+    shows_itself: bool,
     /// Held by the scrape under way.
     turn: Turn<()>,
     desk: Mutex<Desk>,
@@ -75,10 +76,24 @@ impl Scraper {
         Scraper {
             lane: Lane::new(Arc::new(registry)),
             metrics,
+            shows_itself: true,
             turn: Turn::default(),
             desk: Mutex::default(),
             flights: Mutex::default(),
         }
+    }
+
+    /// Whether a scrape tells of vigie's own work too (`--web.disable-exporter-metrics`).
+    #[must_use]
+    pub fn shows_itself(mut self, shown: bool) -> Self {
+        self.shows_itself = shown;
+        self
+    }
+
+    /// The counters of its own.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<SelfMetrics> {
+        &self.metrics
     }
 
     /// The collectors.
@@ -136,7 +151,11 @@ impl Scraper {
         desk.own.reset(format);
         write_outcomes(&mut desk.own, self.registry(), outcomes);
         self.metrics.count(self.registry(), outcomes);
-        self.metrics.write(&mut desk.own);
+        if self.shows_itself {
+            self.metrics.write(&mut desk.own);
+        } else {
+            self.metrics.write_subject(&mut desk.own);
+        }
         self.assemble(format, desk, outcomes);
         if gzip { desk.gzip.pack(&desk.page).into() } else { Bytes::copy_from_slice(&desk.page) }
     }

@@ -3,7 +3,7 @@
 //! Counters are `prometheus` types in a registry of the scraper's own, so that two instances in
 //! one process do not share them. It must not know what the collectors collect.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry as Prometheus};
@@ -29,6 +29,8 @@ pub struct SelfMetrics {
     reload_failures: IntCounter,
     reload_ok: IntGauge,
     reload_time: Gauge,
+    requests: IntCounterVec,
+    in_flight: IntGauge,
 }
 
 impl Default for SelfMetrics {
@@ -85,11 +87,32 @@ impl SelfMetrics {
                     "When a configuration was last taken, Unix time.",
                 ),
             ),
+            requests: bridge::register(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "promhttp_metric_handler_requests_total",
+                        "Scrapes by the status code of their answer.",
+                    ),
+                    &["code"],
+                ),
+            ),
+            in_flight: bridge::register(
+                &registry,
+                IntGauge::new(
+                    "promhttp_metric_handler_requests_in_flight",
+                    "Scrapes being answered now.",
+                ),
+            ),
             others: Mutex::default(),
             process: OwnProcess::new(),
             registry,
         };
         metrics.reloaded(true);
+        // A rate needs a zero to begin with.
+        for code in ["200", "500", "503"] {
+            metrics.requests.with_label_values(&[code]).reset();
+        }
         metrics
     }
 
@@ -109,6 +132,13 @@ impl SelfMetrics {
         }
     }
 
+    /// A request for metrics has come, and is answered when what is returned is dropped.
+    #[must_use]
+    pub fn request(self: &Arc<Self>) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.clone())
+    }
+
     pub(super) fn count(&self, registry: &Registry, outcomes: &[Outcome]) {
         for (at, state, _) in outcomes {
             if let Some(reason) = state.failure() {
@@ -124,11 +154,46 @@ impl SelfMetrics {
     }
 
     pub(super) fn write(&self, sink: &mut TextSink) {
-        BUILD_INFO.emit(sink, [env!("CARGO_PKG_VERSION")], true);
         self.process.write(sink);
         bridge::write_families(&self.registry.gather(), sink);
+        self.write_lasting(sink, |_| true);
+    }
+
+    /// Without what is about vigie's own work: the version stays, as node_exporter's does, and so do
+    /// the router's metrics, which are about alerts.
+    pub(super) fn write_subject(&self, sink: &mut TextSink) {
+        self.write_lasting(sink, |name| !name.starts_with("vigie_"));
+    }
+
+    fn write_lasting(&self, sink: &mut TextSink, wanted: impl Fn(&str) -> bool) {
+        BUILD_INFO.emit(sink, [env!("CARGO_PKG_VERSION")], true);
         for other in &*lock(&self.others) {
-            bridge::write_families(&other.gather(), sink);
+            let mut families = other.gather();
+            families.retain(|family| wanted(family.name()));
+            bridge::write_families(&families, sink);
         }
+    }
+}
+
+/// A request for metrics that is being answered.
+#[derive(Debug)]
+pub struct InFlight(Arc<SelfMetrics>);
+
+impl InFlight {
+    /// How many there are, this one included.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        u64::try_from(self.0.in_flight.get()).unwrap_or(0)
+    }
+
+    /// Notes the status code of the answer.
+    pub fn answered(&self, code: &str) {
+        self.0.requests.with_label_values(&[code]).inc();
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.dec();
     }
 }
