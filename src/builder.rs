@@ -11,7 +11,7 @@ use vigie_core::alert::{AlertSink, BoxFuture, PostError, PostedAlert};
 use vigie_core::clock::{SharedClock, SystemClock};
 use vigie_core::collect::{Bound, CollectorInfo, Registry, Scraper, SelfMetrics};
 use vigie_core::config::{ConfigError, Node, parse_yaml};
-use vigie_core::http::Route;
+use vigie_core::http::{Listener, Route, WebConfigFile};
 use vigie_core::notify::NotifierDef;
 use vigie_core::plugin::{Parts, Plugin, Service, Setup};
 use vigie_core::route::{RouteConfig, Router, RouterHandle};
@@ -165,6 +165,10 @@ impl Builder {
     pub fn check(&self) -> Result<(), Error> {
         let settings = self.settings()?;
         self.routing(&settings)?;
+        for listener in [Listener::Telemetry, Listener::Alerting] {
+            let path = settings.web_config_path(listener);
+            path.map(|path| WebConfigFile::open(&path)).transpose()?;
+        }
         self.assemble(&settings, &Outlets::closed()).map(drop)
     }
 

@@ -26,10 +26,15 @@ pub const FLAGS: &[FlagDef] = &[
         false,
         "Leave out metrics about vigie itself (process_*, promhttp_*, vigie_*).",
     ),
+    FlagDef::text(
+        "web.config.file",
+        "",
+        "A file with TLS, users and headers of both ports, in exporter-toolkit's format.",
+    ),
     FlagDef::switch(
         "web.systemd-socket",
         false,
-        "Serve on the sockets systemd has opened, not on addresses.",
+        "Serve on the sockets systemd has opened: one named alerting for alerts, others for metrics.",
     ),
     FlagDef::list(
         "alerting.listen-address",
@@ -37,6 +42,11 @@ pub const FLAGS: &[FlagDef] = &[
         "Address for the alert API and view; repeatable, empty turns alerting off.",
     ),
     FlagDef::text("alerting.config.file", "", "An alertmanager.yml: routes and receivers."),
+    FlagDef::text(
+        "alerting.web.config.file",
+        "",
+        "The same for the alert API and view alone [default: --web.config.file].",
+    ),
     FlagDef::text(
         "alerting.external-url",
         "",

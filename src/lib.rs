@@ -30,7 +30,7 @@ pub use vigie_core as core;
 pub use builder::Builder;
 pub use catalogue::{Catalogue, FLAGS};
 pub use error::Error;
-pub use routing::check_alertmanager_file;
+pub use routing::{check_alertmanager_file, check_web_config_file};
 pub use settings::{Given, Settings, load as read_config, plugin_files};
 pub use vigie::Vigie;
 

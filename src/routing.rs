@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use vigie_core::config::{Node, Value};
+use vigie_core::http::{Listener, WebConfigFile};
 use vigie_core::notify::NotifierDef;
 use vigie_core::route::RouteConfig;
 
@@ -40,6 +41,14 @@ pub fn check_alertmanager_file(path: &Path) -> Result<(), Error> {
     read_file(path, &notifiers).map(drop)
 }
 
+/// Checks a web configuration file and the certificates it names.
+///
+/// # Errors
+/// With the place of the first mistake.
+pub fn check_web_config_file(path: &Path) -> Result<(), Error> {
+    Ok(WebConfigFile::open(path).map(drop)?)
+}
+
 fn read_file(path: &Path, notifiers: &[&NotifierDef]) -> Result<RouteConfig, Error> {
     Ok(RouteConfig::read(&load(path)?, notifiers)?)
 }
@@ -52,7 +61,10 @@ pub(crate) fn external_url(settings: &Settings) -> String {
     }
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if name.trim().is_empty() { "localhost" } else { name.trim() };
-    format!("http://{host}:{}", alerting_port(settings).unwrap_or(9094))
+    let file = settings.web_config_path(Listener::Alerting);
+    let tls = file.is_some_and(|file| WebConfigFile::open(&file).is_ok_and(|file| file.has_tls()));
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{host}:{}", alerting_port(settings).unwrap_or(9094))
 }
 
 /// The port of the first alerting address.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use vigie_core::config::{
     ConfigError, Entry, FlagDef, FlagError, FlagKind, Flags, Node, Value, parse_yaml,
 };
+use vigie_core::http::Listener;
 
 use crate::catalogue::{Catalogue, Member, switch_of};
 use crate::error::read_file;
@@ -25,6 +26,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("web", "max_requests", "web.max-requests"),
     ("web", "disable_exporter_metrics", "web.disable-exporter-metrics"),
     ("web", "systemd_socket", "web.systemd-socket"),
+    ("web", "config_file", "web.config.file"),
+    ("alerting", "web_config_file", "alerting.web.config.file"),
     ("alerting", "listen_address", "alerting.listen-address"),
     ("alerting", "external_url", "alerting.external-url"),
     ("storage", "path", "storage.path"),
@@ -56,6 +59,16 @@ impl Settings {
             flags.set(name.as_str(), values.clone());
         }
         Ok(Settings { flags: Arc::new(flags), config })
+    }
+
+    /// The web configuration file of a port.
+    #[must_use]
+    pub fn web_config_path(&self, listener: Listener) -> Option<PathBuf> {
+        let own = match listener {
+            Listener::Telemetry => None,
+            Listener::Alerting => self.flags.path("alerting.web.config.file"),
+        };
+        own.or_else(|| self.flags.path("web.config.file"))
     }
 
     /// How many scrapes may be under way; `None` for any number.

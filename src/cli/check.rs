@@ -15,6 +15,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let Some((kind, matches)) = matches.subcommand() else { return Ok(ExitCode::FAILURE) };
     let check = match kind {
         "alertmanager" => vigie::check_alertmanager_file,
+        "web-config" => vigie::check_web_config_file,
         _ => check_config,
     };
     let colour = stdout_colour();

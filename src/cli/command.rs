@@ -105,6 +105,7 @@ fn check() -> Command {
         .arg_required_else_help(true)
         .subcommand(file("config", "Check vigie.yml"))
         .subcommand(file("alertmanager", "Check alertmanager.yml"))
+        .subcommand(file("web-config", "Check a web configuration file: TLS, users, headers"))
 }
 
 fn sla() -> Command {

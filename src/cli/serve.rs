@@ -3,55 +3,87 @@
 //! Binds both ports, starts everything, and waits for a signal: SIGHUP reloads, SIGTERM and
 //! Ctrl-C stop cleanly. It must not know what is served.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use vigie::Vigie;
 use vigie::core::collect::SlotState;
 use vigie::core::encode::Format;
-use vigie::core::http::{Listener, Server};
+use vigie::core::http::{Inherited, Listener, Server, WebConfigFile};
+use vigie::{Settings, Vigie};
 
 use super::{Start, storage};
 
 pub(crate) fn run(start: Start) -> anyhow::Result<ExitCode> {
+    let ports = Ports::open(&start.builder.settings()?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(64)
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve(start));
+    let outcome = runtime.block_on(serve(start, ports));
     // A stuck mount holds its thread for good; the process does not wait for it.
     runtime.shutdown_background();
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(start: Start) -> anyhow::Result<()> {
-    let settings = start.builder.settings()?;
-    let flags = settings.flags.clone();
-    let wanted = |name: &str| -> Vec<String> {
-        flags.list(name).iter().filter(|address| !address.is_empty()).cloned().collect()
-    };
-    let alerting = wanted("alerting.listen-address");
-    // Ports first: a second vigie must fail before it touches the first one's state.
-    let telemetry_server = Server::bind(&wanted("web.listen-address"))?.named("telemetry");
-    let alerting_server = Server::bind(&alerting)?.named("alerting");
+/// Both servers, listening but not yet answering. Ports come first: a second vigie must fail before
+/// it touches the first one's state.
+struct Ports {
+    telemetry: Server,
+    alerting: Server,
+}
+
+impl Ports {
+    fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let wanted = |name: &str| -> Vec<String> {
+            let addresses = settings.flags.list(name).iter();
+            addresses.filter(|address| !address.is_empty()).cloned().collect()
+        };
+        let mut passed = match settings.flags.switch("web.systemd-socket") {
+            true => Some(Inherited::take()?),
+            false => None,
+        };
+        let alerting = match passed.as_mut().map(|passed| passed.named("alerting")) {
+            Some(sockets) if !sockets.is_empty() => Server::on(sockets),
+            _ => Server::bind(&wanted("alerting.listen-address"))?,
+        };
+        let telemetry = match passed {
+            Some(passed) => Server::on(passed.rest()),
+            None => Server::bind(&wanted("web.listen-address"))?,
+        };
+        let paths = [Listener::Telemetry, Listener::Alerting]
+            .map(|listener| settings.web_config_path(listener));
+        let open = |path: &Option<PathBuf>| path.as_deref().map(WebConfigFile::open).transpose();
+        let web = open(&paths[0])?;
+        // One file is read and remembers passwords once for both.
+        let alerting_web = if paths[0] == paths[1] { web.clone() } else { open(&paths[1])? };
+        Ok(Ports {
+            telemetry: telemetry.named("telemetry").web_config(web),
+            alerting: alerting.named("alerting").web_config(alerting_web),
+        })
+    }
+}
+
+async fn serve(start: Start, ports: Ports) -> anyhow::Result<()> {
+    let flags = start.builder.settings()?.flags;
     let mut builder = start.builder.storage(storage::open(flags.text("storage.path"))?);
-    if !alerting.is_empty() {
+    if !ports.alerting.local_addresses().is_empty() {
         builder = builder.alerting();
     }
     let vigie = builder.start().await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "vigie");
-    vigie.metrics().add(telemetry_server.metrics());
-    vigie.metrics().add(alerting_server.metrics());
-    announce(&telemetry_server.local_addresses(), "metrics", flags.text("web.telemetry-path"));
-    announce(&alerting_server.local_addresses(), "alerts", "/");
+    vigie.metrics().add(ports.telemetry.metrics());
+    vigie.metrics().add(ports.alerting.metrics());
+    announce(&ports.telemetry, "metrics", flags.text("web.telemetry-path"));
+    announce(&ports.alerting, "alerts", "/");
     vigie.notes().iter().for_each(|note| tracing::info!("{note}"));
 
     let (stop, stopped) = watch::channel(false);
-    let telemetry = spawn(telemetry_server, &vigie, Listener::Telemetry, stopped.clone());
-    let alerts = spawn(alerting_server, &vigie, Listener::Alerting, stopped);
+    let telemetry = spawn(ports.telemetry, &vigie, Listener::Telemetry, stopped.clone());
+    let alerts = spawn(ports.alerting, &vigie, Listener::Alerting, stopped);
     first_look(&vigie).await;
     wait_for_stop(&vigie).await?;
     tracing::info!("stopping");
@@ -64,14 +96,15 @@ async fn serve(start: Start) -> anyhow::Result<()> {
 }
 
 /// Says where it listens, with an address a browser on this host can open.
-fn announce(addresses: &[SocketAddr], what: &'static str, path: &str) {
-    for address in addresses {
+fn announce(server: &Server, what: &'static str, path: &str) {
+    let scheme = if server.has_tls() { "https" } else { "http" };
+    for address in server.local_addresses() {
         let host = match address.ip() {
             ip if ip.is_unspecified() => "localhost".to_owned(),
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         };
-        let url = format!("http://{host}:{}{path}", address.port());
+        let url = format!("{scheme}://{host}:{}{path}", address.port());
         tracing::info!(address = %address, r#for = what, url, "listening");
     }
 }

@@ -4,6 +4,7 @@
 //! collector asks one place. It must not know the parser that filled it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
@@ -139,6 +140,16 @@ impl Flags {
         self.list(name).last().map_or("", String::as_str)
     }
 
+    /// The value as a path; one that stands in a file starts at the folder of that file.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        let text = Some(self.text(name)).filter(|text| !text.is_empty())?;
+        match self.values.get(name).and_then(|held| held.given.as_ref()) {
+            Some(Origin::File(place)) => Some(place.resolve(Path::new(text))),
+            _ => Some(PathBuf::from(text)),
+        }
+    }
+
     /// Whether the switch is on.
     #[must_use]
     pub fn switch(&self, name: &str) -> bool {
@@ -187,6 +198,16 @@ mod tests {
         flags.set("l", vec!["1".into(), "2".into()]);
         assert!(flags.is_given("l") && !flags.is_given("a") && flags.list("l").len() == 2);
         assert!(flags.text("never declared").is_empty());
+    }
+
+    #[test]
+    fn a_path_starts_where_it_is_written() {
+        let mut flags = Flags::default();
+        assert_eq!(flags.path("x"), None);
+        flags.set("x", vec!["a.yml".into()]);
+        assert_eq!(flags.path("x"), Some("a.yml".into()));
+        flags.set_at(Place::file("/etc/vigie/vigie.yml"), "x", vec!["a.yml".into()]);
+        assert_eq!(flags.path("x"), Some("/etc/vigie/a.yml".into()));
     }
 
     #[test]

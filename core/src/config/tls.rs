@@ -47,8 +47,29 @@ struct Written {
     key_file: String,
     server_name: String,
     insecure_skip_verify: bool,
-    min_version: String,
-    max_version: String,
+    #[serde(rename = "min_version")]
+    _min_version: String,
+    #[serde(rename = "max_version")]
+    _max_version: String,
+}
+
+impl TlsVersion {
+    /// Reads `min_version` and `max_version` of a map.
+    pub(crate) fn bounds(node: &Node) -> Result<(Self, Self), ConfigError> {
+        let version = |key: &str| match node.get(key).map_or(Ok(""), Node::text)? {
+            "" => Ok(TlsVersion::Unset),
+            "TLS10" | "TLS11" if key == "min_version" => Ok(TlsVersion::Tls12),
+            "TLS12" => Ok(TlsVersion::Tls12),
+            "TLS13" => Ok(TlsVersion::Tls13),
+            _ => Err(node.get(key).unwrap_or(node).error("expected one of TLS12, TLS13")),
+        };
+        match (version("min_version")?, version("max_version")?) {
+            (TlsVersion::Tls13, TlsVersion::Tls12) => {
+                Err(node.error("max_version is older than min_version"))
+            }
+            bounds => Ok(bounds),
+        }
+    }
 }
 
 impl TlsConfig {
@@ -73,18 +94,7 @@ impl TlsConfig {
             }
             (cert, key) => Some((file("cert_file", cert)?, file("key_file", key)?)),
         };
-        let version = |key: &str, text: &str| match text {
-            "" => Ok(TlsVersion::Unset),
-            "TLS10" | "TLS11" if key == "min_version" => Ok(TlsVersion::Tls12),
-            "TLS12" => Ok(TlsVersion::Tls12),
-            "TLS13" => Ok(TlsVersion::Tls13),
-            _ => Err(node.get(key).unwrap_or(node).error("expected one of TLS12, TLS13")),
-        };
-        let min_version = version("min_version", &written.min_version)?;
-        let max_version = version("max_version", &written.max_version)?;
-        if (min_version, max_version) == (TlsVersion::Tls13, TlsVersion::Tls12) {
-            return Err(node.error("max_version is older than min_version"));
-        }
+        let (min_version, max_version) = TlsVersion::bounds(node)?;
         Ok(TlsConfig {
             ca,
             identity,

@@ -11,6 +11,7 @@
 )]
 
 mod amtool;
+mod authority;
 mod backend;
 mod cdylib;
 mod clients;
@@ -28,6 +29,7 @@ mod vigie;
 mod wait;
 
 pub use amtool::Amtool;
+pub use authority::Identity;
 pub use backend::Backend;
 pub use cdylib::cdylib;
 pub use clients::Clients;

@@ -160,13 +160,13 @@ impl Vigie {
         self.ready()
     }
 
-    /// Learns the addresses and waits until both ports answer.
+    /// Learns the addresses and waits until both ports answer, be it that they want TLS or a password.
     fn ready(mut self) -> Vigie {
         self.web = self.process.line("the metrics address", |line| listening(line, "metrics"));
         self.alerting = self.process.line("the alerting address", |line| listening(line, "alerts"));
         for address in [self.web, self.alerting] {
             wait_for("/-/ready", SOON, || match get(address, "/-/ready") {
-                Ok(answer) if answer.status == 200 => Ok(()),
+                Ok(answer) if [200, 400, 401].contains(&answer.status) => Ok(()),
                 Ok(answer) => Err(answer.text()),
                 Err(error) => Err(error.to_string()),
             });

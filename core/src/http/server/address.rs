@@ -42,6 +42,9 @@ fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
         let both = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
         return Ok(both.map(|ip| SocketAddr::new(ip, port)).to_vec());
     }
+    if host.contains("//") {
+        return Err("only TCP addresses such as \":9100\" can be listened on".to_owned());
+    }
     if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
         return Err("an IPv6 address needs brackets, as in \"[::1]:9100\"".to_owned());
     }
@@ -69,6 +72,7 @@ mod tests {
         assert_eq!(first("127.0.0.1:0"), Ok("127.0.0.1:0".into()));
         assert_eq!(first("[::1]:9100"), Ok("[::1]:9100".into()));
         assert_eq!(first("localhost:9100"), Ok("127.0.0.1:9100".into()));
+        assert!(first("vsock://:9100").unwrap_err().contains("only TCP"));
         for bad in ["9100", "", "localhost", "::1:9100", "x:http", ":99999", ":-1", "[::1]", "[:"] {
             assert!(resolve(bad).is_err(), "{bad}");
         }

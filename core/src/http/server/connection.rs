@@ -1,7 +1,7 @@
 //! One connection: hyper on a socket that is watched.
 //!
 //! hyper speaks HTTP; this rim tells the guard what happens on the socket, closes when the guard
-//! says so, and lingers where a client has not been heard out. It must not know routes.
+//! says so, and lingers where a client has not been heard out. It must not know routes or TLS.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -26,6 +26,7 @@ use super::Limits;
 use super::exchange::Exchange;
 use super::framing::Framing;
 use super::guard::Guard;
+use super::handshake::{Stream, open};
 use super::metrics::Closed;
 use crate::alert::BoxFuture;
 
@@ -99,7 +100,13 @@ impl Watched {
         inner.guard.read(in_head, Instant::now());
     }
 
-    fn starved(&self) {
+    /// The handshake is done.
+    pub(super) fn opened(&self) {
+        self.lock().guard.opened(Instant::now());
+    }
+
+    /// The client has sent nothing more yet.
+    pub(super) fn starved(&self) {
         self.lock().guard.starved();
     }
 
@@ -117,7 +124,7 @@ impl Watched {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         self.lock().guard.deadline()
     }
 
@@ -140,6 +147,7 @@ pub(super) async fn serve(stream: TcpStream, exchange: Exchange, stop: watch::Re
     let (remote, limits) = (exchange.remote, exchange.limits);
     let metrics = exchange.metrics.clone();
     let watched = exchange.watched.clone();
+    let Some(stream) = open(stream, &exchange, stop.clone()).await else { return };
     let socket = TokioIo::new(Socket { stream, watched: watched.clone() });
     let service = Service { exchange: Arc::new(exchange), count: AtomicU64::new(0) };
     let mut connection = builder(&limits).serve_connection(socket, service);
@@ -167,8 +175,8 @@ enum Ended {
     Broken(hyper::Error),
 }
 
-/// HTTP/1 only: over clear text nobody who scrapes or posts alerts speaks HTTP/2, and each of
-/// its streams would need all these bounds once more.
+/// HTTP/1 only: whoever scrapes or posts alerts is content with it, and each stream of HTTP/2 would
+/// need all these bounds once more.
 fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
@@ -233,7 +241,7 @@ fn poll_expired(
 
 /// Says that we are done, and hears out what is still on its way: closing at once would reset the
 /// connection, and the client would never see why it was refused.
-async fn linger(mut stream: TcpStream) {
+pub(super) async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let heard_out = async {
         stream.shutdown().await?;
         let mut unread = [0; 4096];
@@ -264,7 +272,7 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Service {
 
 /// A socket that reports what passes.
 struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     watched: Watched,
 }
 

@@ -1,7 +1,7 @@
 //! One request and its answer.
 //!
-//! Everything between a head that hyper has understood and a whole response: refusals, the route, a handler that panics or takes too long. It must not know
-//! sockets or what any route answers.
+//! Everything between a head that hyper has understood and a whole response: refusals, users, the
+//! route, a handler that panics or takes too long. It must not know sockets or what any route answers.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -21,6 +21,7 @@ use super::Limits;
 use super::body::{Bodies, closing};
 use super::connection::Watched;
 use super::metrics::Metrics;
+use crate::http::web::WebConfigFile;
 
 /// What answers the requests of one connection.
 pub(super) struct Exchange {
@@ -30,6 +31,7 @@ pub(super) struct Exchange {
     pub(super) metrics: Metrics,
     pub(super) bodies: Bodies,
     pub(super) watched: Watched,
+    pub(super) web: Option<WebConfigFile>,
 }
 
 impl Exchange {
@@ -44,7 +46,7 @@ impl Exchange {
         let head_only = request.method() == Method::HEAD;
         let response = match self.refuse(&request, nth) {
             Some(refusal) => refusal,
-            None => self.exchange(request).await,
+            None => self.judged(request).await,
         };
         self.watched.answered();
         self.metrics.answered(response.status);
@@ -60,6 +62,21 @@ impl Exchange {
         let needed = usize::from(request.version() == Version::HTTP_11);
         let fits = hosts <= 1 && hosts >= needed;
         (!fits).then(|| closing(StatusCode::BAD_REQUEST, "exactly one Host header is needed\n"))
+    }
+
+    /// Answers within what the web configuration says now, which may be something else than when the
+    /// connection began.
+    async fn judged(&self, request: hyper::Request<Incoming>) -> Response {
+        let Some(web) = &self.web else { return self.exchange(request).await };
+        // Looking up a password is our work, and the client does not keep us waiting by it.
+        self.watched.working();
+        let web = web.current().await;
+        let mut response = match web.refuses(request.headers()).await {
+            Some(refusal) => refusal,
+            None => self.exchange(request).await,
+        };
+        web.complete(&mut response.headers);
+        response
     }
 
     async fn exchange(&self, request: hyper::Request<Incoming>) -> Response {

@@ -46,6 +46,11 @@ impl Guard {
         Guard { limits, phase: Phase::Head, since: now, asked: false, writing: None }
     }
 
+    /// The connection is secured: the time for the first head begins.
+    pub(super) fn opened(&mut self, now: Instant) {
+        self.enter(Phase::Head, now);
+    }
+
     /// Bytes have come; `in_head` when they end inside a head.
     pub(super) fn read(&mut self, in_head: bool, now: Instant) {
         if in_head && self.phase == Phase::Idle {

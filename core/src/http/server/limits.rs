@@ -16,7 +16,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Most headers of a request; more is answered 431.
     pub headers: usize,
-    /// From the first byte of a head to its end, and from connecting to the first byte.
+    /// From the first byte of a head to its end, from connecting to the first byte, and for the
+    /// handshake of TLS before that.
     pub head: Duration,
     /// Between two requests of a connection; longer than usual scrape intervals, so that
     /// Prometheus keeps its connection.

@@ -45,6 +45,10 @@ impl Metrics {
 /// Why a connection was closed that the client would have kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Closed {
+    /// No TLS, or none that both sides speak, or a certificate that is not taken.
+    Handshake,
+    /// The handshake of TLS took too long.
+    SlowHandshake,
     /// No request for longer than is allowed.
     Idle,
     /// The head of a request did not come in time.
@@ -63,6 +67,8 @@ impl Closed {
     /// The label `reason`.
     const fn label(self) -> &'static str {
         match self {
+            Closed::Handshake => "handshake",
+            Closed::SlowHandshake => "slow_handshake",
             Closed::Idle => "idle",
             Closed::SlowHead => "slow_head",
             Closed::Unread => "unread_answer",

@@ -4,12 +4,14 @@
 //! clients costs nobody else anything. hyper lives in this folder and nowhere else; the server
 //! must not know what any route answers.
 
+mod activation;
 mod address;
 mod body;
 mod connection;
 mod exchange;
 mod framing;
 mod guard;
+mod handshake;
 mod limits;
 mod metrics;
 #[cfg(test)]
@@ -31,6 +33,8 @@ use self::metrics::{Closed, Metrics};
 pub use limits::Limits;
 
 use super::Routes;
+use super::web::WebConfigFile;
+pub use activation::Inherited;
 use body::Bodies;
 use connection::Watched;
 use exchange::Exchange;
@@ -61,6 +65,17 @@ pub enum ServerError {
         /// The reason.
         source: io::Error,
     },
+    /// A socket that was passed at the start cannot be used.
+    #[error("socket {at} of those systemd has passed: {source}")]
+    Passed {
+        /// Which one, from 1.
+        at: usize,
+        /// The reason.
+        source: io::Error,
+    },
+    /// None was passed.
+    #[error("--web.systemd-socket: no socket was passed (LISTEN_FDS)")]
+    NonePassed,
 }
 
 impl ServerError {
@@ -75,6 +90,7 @@ pub struct Server {
     listeners: Vec<std::net::TcpListener>,
     limits: Limits,
     metrics: Metrics,
+    web: Option<WebConfigFile>,
 }
 
 impl Server {
@@ -85,11 +101,27 @@ impl Server {
     /// With the first address that is not understood or cannot be bound, and why.
     pub fn bind(addresses: &[String]) -> Result<Self, ServerError> {
         let listeners: Result<_, _> = addresses.iter().map(|one| address::bind(one)).collect();
-        Ok(Server {
-            listeners: listeners?,
-            limits: Limits::default(),
-            metrics: Metrics::new("http"),
-        })
+        Ok(Server::on(listeners?))
+    }
+
+    /// Serves on sockets that listen already and do not block.
+    #[must_use]
+    pub fn on(listeners: Vec<std::net::TcpListener>) -> Self {
+        let (limits, metrics) = (Limits::default(), Metrics::new("http"));
+        Server { listeners, limits, metrics, web: None }
+    }
+
+    /// Lets in whom a web configuration file lets in, by TLS where it says so.
+    #[must_use]
+    pub fn web_config(mut self, file: Option<WebConfigFile>) -> Self {
+        self.web = file;
+        self
+    }
+
+    /// Whether it speaks TLS now.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.web.as_ref().is_some_and(WebConfigFile::has_tls)
     }
 
     /// Replaces the limits.
@@ -130,7 +162,7 @@ impl Server {
         let listeners: io::Result<Vec<_>> =
             self.listeners.into_iter().map(TcpListener::from_std).collect();
         let listeners = listeners?;
-        let mut house = House::new(routes, self.limits.affordable(), self.metrics);
+        let mut house = House::new(routes, self.limits.affordable(), self.metrics, self.web);
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
@@ -152,6 +184,7 @@ struct House {
     routes: Routes,
     limits: Limits,
     metrics: Metrics,
+    web: Option<WebConfigFile>,
     bodies: Bodies,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -166,11 +199,12 @@ struct Guest {
 }
 
 impl House {
-    fn new(routes: Routes, limits: Limits, metrics: Metrics) -> Self {
+    fn new(routes: Routes, limits: Limits, metrics: Metrics, web: Option<WebConfigFile>) -> Self {
         House {
             routes,
             limits,
             metrics,
+            web,
             bodies: Bodies::default(),
             stop: watch::Sender::new(false),
             tasks: JoinSet::new(),
@@ -223,6 +257,7 @@ impl House {
             metrics: self.metrics.clone(),
             bodies: self.bodies.clone(),
             watched: watched.clone(),
+            web: self.web.clone(),
         };
         let stop = self.stop.subscribe();
         let task = self.tasks.spawn(connection::serve(stream, exchange, stop));
