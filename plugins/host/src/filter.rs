@@ -42,6 +42,11 @@ impl Filter {
         Ok(Filter { include: flags.regex(include)?, exclude: flags.regex(exclude)? })
     }
 
+    /// Reads a flag that only leaves out.
+    pub(crate) fn excluding(flags: &Flags, exclude: &str) -> Result<Self, BuildError> {
+        Ok(Filter { include: None, exclude: flags.regex(exclude)? })
+    }
+
     /// Whether `name` is to be reported.
     pub(crate) fn admits(&self, name: &str) -> bool {
         self.include.as_ref().is_none_or(|regex| regex.is_match(name))
@@ -78,6 +83,12 @@ mod tests {
         assert!(filter.admits("eth0") && !filter.admits("lo"));
         let filter = Filter::combined(&flags(&[("in", "^e"), ("ex", "0$")]), "in", "ex").unwrap();
         assert!(filter.admits("eth1") && !filter.admits("eth0"));
+    }
+
+    #[test]
+    fn one_flag_may_leave_out() {
+        let filter = Filter::excluding(&flags(&[]), "ex").unwrap();
+        assert!(filter.admits("eth0") && !filter.admits("lo"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod arp;
 mod attribute;
 pub mod bcache;
 pub mod bcachefs;
@@ -21,6 +22,7 @@ pub mod drbd;
 pub mod drm;
 pub mod edac;
 pub mod entropy;
+pub mod ethtool;
 pub mod fibrechannel;
 pub mod filefd;
 pub mod filesystem;
@@ -31,6 +33,7 @@ pub mod infiniband;
 pub mod interrupts;
 pub mod ipvs;
 pub mod kernel_hung;
+mod known;
 pub mod ksmd;
 pub mod lnstat;
 pub mod loadavg;
@@ -41,8 +44,12 @@ pub mod meminfo_numa;
 mod mountinfo;
 mod named;
 pub mod namedprocess;
+mod namespace;
+pub mod netclass;
 pub mod netdev;
+mod netlink;
 pub mod netstat;
+pub mod network_route;
 pub mod nfs;
 pub mod nfsd;
 pub mod ntp;
@@ -59,10 +66,10 @@ pub mod pressure;
 mod process;
 pub mod processes;
 mod procnet;
+pub mod qdisc;
 pub mod rapl;
 mod rows;
 mod rpcstat;
-mod rtnetlink;
 pub mod runit;
 mod scalar;
 pub mod schedstat;
@@ -80,6 +87,7 @@ pub mod sysctl;
 mod sysfs;
 pub mod systemd;
 pub mod tapestats;
+pub mod tcpstat;
 pub mod textfile;
 pub mod thermal_zone;
 pub mod time;
@@ -89,6 +97,7 @@ pub mod udp_queues;
 pub mod uname;
 pub mod vmstat;
 pub mod watchdog;
+pub mod wifi;
 pub mod xfrm;
 pub mod xfs;
 pub mod zfs;
@@ -105,6 +114,7 @@ use vigie_core::plugin::{Parts, Plugin};
 
 /// Every collector of this plugin, in alphabetical order.
 pub static COLLECTORS: &[&CollectorDef] = &[
+    &arp::DEF,
     &bcache::DEF,
     &bcachefs::DEF,
     &bonding::DEF,
@@ -122,6 +132,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &drm::DEF,
     &edac::DEF,
     &entropy::DEF,
+    &ethtool::DEF,
     &fibrechannel::DEF,
     &filefd::DEF,
     &filesystem::DEF,
@@ -138,8 +149,10 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &meminfo::DEF,
     &meminfo_numa::DEF,
     &namedprocess::DEF,
+    &netclass::DEF,
     &netdev::DEF,
     &netstat::DEF,
+    &network_route::DEF,
     &nfs::DEF,
     &nfsd::DEF,
     &ntp::DEF,
@@ -151,6 +164,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &powersupplyclass::DEF,
     &pressure::DEF,
     &processes::DEF,
+    &qdisc::DEF,
     &rapl::DEF,
     &runit::DEF,
     &schedstat::DEF,
@@ -165,6 +179,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &sysctl::DEF,
     &systemd::DEF,
     &tapestats::DEF,
+    &tcpstat::DEF,
     &textfile::DEF,
     &thermal_zone::DEF,
     &time::DEF,
@@ -173,6 +188,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &uname::DEF,
     &vmstat::DEF,
     &watchdog::DEF,
+    &wifi::DEF,
     &xfrm::DEF,
     &xfs::DEF,
     &zfs::DEF,

@@ -11,20 +11,26 @@ use vigie_core::collect::{
     BuildError, CollectError, Collector, CollectorDef, CollectorInfo, FileReader, Paths, Scrape,
     Setting,
 };
-use vigie_core::config::FlagDef;
+use vigie_core::config::{FlagDef, Flags};
 use vigie_core::metric::{Family, MetricSink};
 
 use crate::filter::Filter;
+use crate::known::Known;
+use crate::namespace::Namespace;
+use crate::netlink::Socket;
+use crate::netlink::address::addresses;
+use crate::netlink::link::{Counters, Names, links};
 use crate::parse::{lines, number, shown, text, words};
 use crate::procnet;
-use crate::rtnetlink::{Counters, Socket};
 
-mod family;
+pub(crate) mod family;
 
 use family::{Figure, Source};
 
 const INCLUDE: &str = "collector.netdev.device-include";
 const EXCLUDE: &str = "collector.netdev.device-exclude";
+/// The host's ends of the cables into containers: several new series for each container that starts.
+const DEFAULT_EXCLUDE: &str = "^veth";
 const ADDRESSES: &str = "collector.netdev.address-info";
 const DETAILED: &str = "collector.netdev.enable-detailed-metrics";
 const NETLINK: &str = "collector.netdev.netlink";
@@ -43,7 +49,7 @@ pub static DEF: CollectorDef = CollectorDef {
             .aliases(&["collector.netdev.device-whitelist"]),
             FlagDef::text(
                 EXCLUDE,
-                "",
+                DEFAULT_EXCLUDE,
                 "Regular expression of interfaces to leave out; not with device-include.",
             )
             .aliases(&["collector.netdev.device-blacklist"]),
@@ -56,14 +62,22 @@ pub static DEF: CollectorDef = CollectorDef {
     build: |setting| Ok(Box::new(NetDev::build(setting)?)),
 };
 
+/// Which interfaces are shown: by `netdev`, and by `netclass` unless that has a filter of its own.
+///
+/// # Errors
+/// When the flags hold no regular expression, or both are given.
+pub(crate) fn filter(flags: &Flags) -> Result<Filter, BuildError> {
+    Filter::from_flags(flags, INCLUDE, EXCLUDE)
+}
+
 struct NetDev {
     source: Reader,
     figures: &'static [Figure],
     filter: Filter,
-    addresses: bool,
+    addresses: Option<Addresses>,
     /// Where the aliases of interfaces are, when they are wanted.
     aliases: Option<PathBuf>,
-    devices: Vec<Device>,
+    devices: Known<Device>,
 }
 
 enum Reader {
@@ -71,9 +85,8 @@ enum Reader {
     File(FileReader),
 }
 
-/// An interface that was met before: the filter is asked once.
+/// What is kept of an interface: the filter is asked once.
 struct Device {
-    name: String,
     alias: String,
     admitted: bool,
     counters: Counters,
@@ -82,36 +95,51 @@ struct Device {
 impl NetDev {
     fn build(setting: &Setting) -> Result<Self, BuildError> {
         let (flags, paths) = (&setting.flags, &setting.paths);
-        let detailed = flags.switch(DETAILED);
-        let (source, kind) = if flags.switch(NETLINK) && own_namespace_is_the_hosts(paths) {
-            (Reader::Netlink(Socket::new()), Source::Netlink)
-        } else {
-            (Reader::File(FileReader::kept_open(procnet::file(paths, "dev"))), Source::File)
+        let (source, kind) = match flags.switch(NETLINK).then(|| Socket::of_the_host(paths)) {
+            Some(Some(socket)) => (Reader::Netlink(socket), Source::Netlink),
+            _ => (Reader::File(FileReader::kept_open(procnet::file(paths, "dev"))), Source::File),
         };
         Ok(NetDev {
             source,
-            figures: family::figures(kind, detailed),
-            filter: Filter::from_flags(flags, INCLUDE, EXCLUDE)?,
-            addresses: flags.switch(ADDRESSES),
+            figures: family::figures(kind, flags.switch(DETAILED)),
+            filter: filter(flags)?,
+            addresses: flags.switch(ADDRESSES).then(|| Addresses::new(paths)),
             aliases: flags.switch(ALIAS).then(|| paths.sys("class/net")),
-            devices: Vec::new(),
+            devices: Known::new(),
         })
     }
 
     /// Takes the current counters; the first line that is not understood is the error.
     fn update(&mut self) -> Result<(), CollectError> {
-        let mut known = Known { devices: &mut self.devices, filter: &self.filter, taken: 0 };
-        let result = match &mut self.source {
-            Reader::Netlink(socket) => socket
-                .dump(&mut |link| known.take(link.name, link.counters))
-                .map_err(|error| CollectError::Other(format!("ask rtnetlink for links: {error}"))),
-            Reader::File(file) => {
-                let result = parse(file.read()?, &mut |name, counters| known.take(name, counters));
-                result.map_err(|(line, what)| CollectError::parse(file.path(), line, what))
+        let NetDev { devices, filter, .. } = self;
+        devices.begin();
+        let mut take = |name: &[u8], counters: Counters| {
+            let new = |name: &str| Device {
+                alias: String::new(),
+                admitted: filter.admits(name),
+                counters,
+            };
+            if let Some(device) = devices.meet(name, new) {
+                device.counters = counters;
             }
         };
-        let taken = known.taken;
-        self.devices.truncate(taken);
+        let result = match &mut self.source {
+            Reader::Netlink(socket) => {
+                let mut with_counters = |name: &[u8], counters: Option<Counters>| {
+                    counters.into_iter().for_each(|counters| take(name, counters));
+                };
+                links(socket, &mut |link| with_counters(link.name, link.counters)).map_err(
+                    |error| CollectError::Other(format!("ask rtnetlink for links: {error}")),
+                )
+            }
+            Reader::File(file) => {
+                let result = file.read().map(|text| parse(text, &mut take));
+                result.and_then(|result| {
+                    result.map_err(|(line, what)| CollectError::parse(file.path(), line, what))
+                })
+            }
+        };
+        devices.end();
         result
     }
 }
@@ -119,60 +147,23 @@ impl NetDev {
 impl Collector for NetDev {
     fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
         let result = self.update();
-        for device in self.devices.iter_mut().filter(|device| device.admitted) {
-            if let Some(aliases) = &self.aliases {
-                let alias = std::fs::read(aliases.join(&device.name).join("ifalias"));
+        if let Some(aliases) = &self.aliases {
+            for (name, device) in self.devices.iter_mut().filter(|(_, device)| device.admitted) {
+                let alias = std::fs::read(aliases.join(name).join("ifalias"));
                 device.alias = text(alias.unwrap_or_default().trim_ascii()).into_owned();
             }
         }
         for figure in self.figures {
             let mut family = figure.family.open(sink);
-            for device in self.devices.iter().filter(|device| device.admitted) {
-                family.emit([&device.name, &device.alias], figure.value(&device.counters));
+            for (name, device) in self.devices.iter().filter(|(_, device)| device.admitted) {
+                family.emit([name, &device.alias], figure.value(&device.counters));
             }
         }
-        if self.addresses {
-            emit_addresses(sink)?;
+        if let Some(addresses) = &mut self.addresses {
+            addresses.emit(sink)?;
         }
         result
     }
-}
-
-/// The devices of the last scrape while those of this one are met.
-struct Known<'a> {
-    devices: &'a mut Vec<Device>,
-    filter: &'a Filter,
-    taken: usize,
-}
-
-impl Known<'_> {
-    fn take(&mut self, name: &[u8], counters: Counters) {
-        let is_it = |device: &Device| device.name.as_bytes() == name;
-        if !self.devices.get(self.taken).is_some_and(is_it) {
-            self.devices.truncate(self.taken);
-            // A dump that was disturbed may tell an interface twice.
-            if self.devices.iter().any(is_it) {
-                return;
-            }
-            let name = text(name).into_owned();
-            let admitted = self.filter.admits(&name);
-            self.devices.push(Device { name, alias: String::new(), admitted, counters });
-        }
-        if let Some(device) = self.devices.get_mut(self.taken) {
-            device.counters = counters;
-        }
-        self.taken += 1;
-    }
-}
-
-/// Whether netlink, which shows the network namespace of this process, shows the host's.
-fn own_namespace_is_the_hosts(paths: &Paths) -> bool {
-    let namespace = |process: &str| std::fs::read_link(paths.proc(process).join("ns/net")).ok();
-    let is_other = match (namespace("1"), namespace("self")) {
-        (Some(init), Some(own)) => init != own,
-        _ => false,
-    };
-    paths.procfs == std::path::Path::new("/proc") && !is_other
 }
 
 /// Columns of PROC/net/dev.
@@ -210,28 +201,29 @@ static ADDRESS: Family<4> = Family::gauge(
     ["address", "device", "netmask", "scope"],
 );
 
-fn emit_addresses(sink: &mut dyn MetricSink) -> Result<(), CollectError> {
-    let addresses = nix::ifaddrs::getifaddrs()
-        .map_err(|errno| CollectError::Other(format!("getifaddrs: {}", errno.desc())))?;
-    let mut family = ADDRESS.open(sink);
-    for entry in addresses {
-        let Some(address) = entry.address.as_ref().and_then(ip) else { continue };
-        let prefix = entry.netmask.as_ref().and_then(ip).map_or(0, ones).to_string();
-        let shown = address.to_string();
-        family.emit([&shown, &entry.interface_name, &prefix, scope(address)], true);
+/// Asks for addresses; interfaces that are left out elsewhere have theirs shown, as node_exporter does.
+struct Addresses {
+    socket: Socket,
+    names: Names,
+}
+
+impl Addresses {
+    fn new(paths: &Paths) -> Self {
+        let socket = Socket::route(Namespace::most_likely(paths));
+        Addresses { socket, names: Names::default() }
     }
-    Ok(())
-}
 
-fn ip(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
-    let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-    v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-}
-
-fn ones(mask: IpAddr) -> u32 {
-    match mask {
-        IpAddr::V4(mask) => mask.to_bits().count_ones(),
-        IpAddr::V6(mask) => mask.to_bits().count_ones(),
+    fn emit(&mut self, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
+        let Addresses { socket, names } = self;
+        let mut family = ADDRESS.open(sink);
+        let asked = names.update(socket).and_then(|()| {
+            addresses(socket, &mut |address| {
+                let Some(name) = names.get(address.interface) else { return };
+                let (shown, prefix) = (address.address.to_string(), address.prefix.to_string());
+                family.emit([&shown, name, &prefix, scope(address.address)], true);
+            })
+        });
+        asked.map_err(|error| CollectError::Other(format!("ask rtnetlink for addresses: {error}")))
     }
 }
 

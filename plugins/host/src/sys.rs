@@ -7,8 +7,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::Ioctl;
 
@@ -54,30 +53,6 @@ unsafe fn ask(file: &File, request: Ioctl, argument: *mut u8) -> io::Result<()> 
     // SAFETY: the descriptor is open while `file` is borrowed; the pointer is the caller's promise.
     let result = unsafe { libc::ioctl(file.as_raw_fd(), request, argument) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_system_of_another_type_refuses() {
-        let file = File::open("/proc").unwrap();
-        let refused = |result: io::Result<()>| {
-            assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ENOTTY));
-        };
-        refused(btrfs_fs_info(&file, &mut [0; 1024]));
-        refused(btrfs_dev_info(&file, &mut [0; 4096]));
-        refused(btrfs_dev_stats(&file, &mut [0; 1032]));
-    }
-
-    #[test]
-    fn a_request_encodes_the_size_of_its_argument() {
-        let size = |request: u32| request as usize >> 16 & 0x3fff;
-        assert_eq!(size(0x8400_941f), size_of::<BtrfsFsInfo>());
-        assert_eq!(size(0xd000_941e), size_of::<BtrfsDevInfo>());
-        assert_eq!(size(0xc408_9434), size_of::<BtrfsDevStats>());
-    }
 }
 
 /// `struct perf_event_attr` of linux/perf_event.h in its first version, which every kernel knows.
@@ -126,5 +101,103 @@ pub(crate) fn perf_event_open(event: &PerfEvent, cpu: u32) -> io::Result<File> {
         // SAFETY: the kernel just made this descriptor, and nobody else knows it.
         Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }.into()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A question of ethtool(8) (`ETHTOOL_G*` of linux/ethtool.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum EthtoolQuery {
+    /// `struct ethtool_cmd`.
+    Settings = 0x01,
+    /// `struct ethtool_drvinfo`.
+    Driver = 0x03,
+    /// `struct ethtool_gstrings`.
+    Strings = 0x1b,
+    /// `struct ethtool_stats`.
+    Statistics = 0x1d,
+    /// `struct ethtool_sset_info`.
+    SetSizes = 0x37,
+    /// `struct ethtool_link_settings`.
+    LinkSettings = 0x4c,
+}
+
+/// Statistics of one device that there is room for; no driver has a tenth of them.
+pub(crate) const ETHTOOL_STATISTICS: usize = 1 << 16;
+
+/// A name of a statistic (`ETH_GSTRING_LEN`).
+pub(crate) const ETHTOOL_NAME: usize = 32;
+
+/// Room for the largest answer: headers, and a name for each statistic. Memory that no answer touches is never taken.
+pub(crate) struct EthtoolRoom(Vec<u8>);
+
+impl EthtoolRoom {
+    pub(crate) fn new() -> Self {
+        EthtoolRoom(vec![0; 4096 + ETHTOOL_STATISTICS * ETHTOOL_NAME])
+    }
+
+    /// The answer, or what is to become the question; its first four bytes are written by [`ethtool`].
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+/// Asks for something of a network interface, by any socket of its network namespace (ioctl `SIOCETHTOOL`).
+///
+/// # Errors
+/// Those of the driver; `EOPNOTSUPP` where it does not know the question, `InvalidInput` for a name no interface has.
+pub(crate) fn ethtool(
+    socket: &OwnedFd,
+    device: &str,
+    query: EthtoolQuery,
+    room: &mut EthtoolRoom,
+) -> io::Result<()> {
+    // SAFETY: `ifreq` is plain data, for which zeros are valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if device.len() >= request.ifr_name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(device.bytes()) {
+        *to = from.cast_signed();
+    }
+    room.0[..4].copy_from_slice(&(query as u32).to_ne_bytes());
+    request.ifr_ifru.ifru_data = room.0.as_mut_ptr().cast();
+    // SAFETY: the name ends with a zero, and the kernel writes no more than the answer to `query` into the room, which
+    // no answer fills: fixed structures, link modes of at most 127 words, and one name or number for each statistic.
+    let code = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) };
+    if code < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_of_another_type_refuses() {
+        let file = File::open("/proc").unwrap();
+        let refused = |result: io::Result<()>| {
+            assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ENOTTY));
+        };
+        refused(btrfs_fs_info(&file, &mut [0; 1024]));
+        refused(btrfs_dev_info(&file, &mut [0; 4096]));
+        refused(btrfs_dev_stats(&file, &mut [0; 1032]));
+    }
+
+    #[test]
+    fn a_request_encodes_the_size_of_its_argument() {
+        let size = |request: u32| request as usize >> 16 & 0x3fff;
+        assert_eq!(size(0x8400_941f), size_of::<BtrfsFsInfo>());
+        assert_eq!(size(0xd000_941e), size_of::<BtrfsDevInfo>());
+        assert_eq!(size(0xc408_9434), size_of::<BtrfsDevStats>());
+    }
+
+    #[test]
+    fn loopback_has_no_driver_and_long_names_no_interface() {
+        let socket: OwnedFd = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().into();
+        let mut room = EthtoolRoom::new();
+        let mut ask = |device| ethtool(&socket, device, EthtoolQuery::Driver, &mut room);
+        assert_eq!(ask("lo").unwrap_err().raw_os_error(), Some(libc::EOPNOTSUPP));
+        assert_eq!(ask("nowhere").unwrap_err().raw_os_error(), Some(libc::ENODEV));
+        assert_eq!(ask("sixteen-letters-").unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

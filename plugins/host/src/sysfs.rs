@@ -3,11 +3,13 @@
 //! One buffer and one path serve all of them, so that a walk over many devices allocates little. It must not
 //! know what an attribute means.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 use vigie_core::collect::CollectError;
 
 use crate::parse;
@@ -34,6 +36,15 @@ impl Attributes {
         self.path.push(directory);
         self.path.push(name);
         read_once(&self.path, &mut self.buffer[..]).map(<[u8]>::trim_ascii)
+    }
+
+    /// As [`Attributes::read`], in a directory that [`open_directory`] opened: where there are many attributes, the path
+    /// to them is walked once.
+    pub(crate) fn read_in(&mut self, directory: &File, name: &str) -> io::Result<&[u8]> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let mut file = File::from(openat(directory, name, flags, Mode::empty())?);
+        let length = file.read(&mut self.buffer[..])?;
+        Ok(self.buffer[..length].trim_ascii())
     }
 
     /// An attribute that may be missing, and that a sleeping device may refuse: that costs its own series only.
@@ -154,6 +165,11 @@ pub(crate) fn directory_inode(path: &Path) -> Option<u64> {
     metadata.is_dir().then(|| metadata.ino())
 }
 
+/// Opens a directory, and nothing else, for [`Attributes::read_in`].
+pub(crate) fn open_directory(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)
+}
+
 /// The names in a directory, sorted; those that are not UTF-8 are no names of the kernel.
 ///
 /// # Errors
@@ -203,6 +219,10 @@ mod tests {
         assert_eq!(attributes.text(&directory, "name"), "a b");
         assert_eq!(attributes.text(&directory, "missing"), "");
         assert!(attributes.read(&directory, "missing").is_err());
+        let opened = open_directory(&directory).unwrap();
+        assert_eq!(attributes.read_in(&opened, "size").unwrap(), b"12");
+        assert!(attributes.read_in(&opened, "missing").is_err());
+        assert!(open_directory(&directory.join("size")).is_err());
         assert!(attributes.optional(&directory, ".").is_none(), "a directory is no attribute");
     }
 

@@ -77,8 +77,9 @@ impl Host {
 
     /// The collector of `def`, or the message of the error that prevents it.
     pub(crate) fn build(&self, def: &CollectorDef) -> Result<Box<dyn Collector>, String> {
-        let mut flags = Flags::new(def.info.flags);
-        for def in def.info.flags {
+        let all = || crate::COLLECTORS.iter().flat_map(|def| def.info.flags);
+        let mut flags = Flags::new(all());
+        for def in all() {
             if self.flags.is_given(def.name) {
                 flags.set(def.name, self.flags.list(def.name).to_vec());
             }

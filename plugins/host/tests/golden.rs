@@ -266,6 +266,7 @@ const NAMES: &[(&str, &str)] = &[
     ("node_netstat_", "not 'camelCase'"),
     ("node_entropy_", "instead of \"bits\""),
     ("node_power_supply_charge_counter ", "type 'counter'"),
+    ("node_wifi_station_", "instead of \"bits\""),
 ];
 
 fn is_a_name_of_node_exporter(complaint: &str) -> bool {

@@ -5,11 +5,11 @@
 
 use vigie_core::metric::{Family, FamilyDoc};
 
-use crate::rtnetlink::Counters;
+use crate::netlink::link::Counters;
 
 /// Where counters come from; the same position means another counter in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// `struct rtnl_link_stats64`.
     Netlink,
     /// The columns of PROC/net/dev.
@@ -17,20 +17,20 @@ pub(super) enum Source {
 }
 
 /// A family and the positions of the counters that are summed for it.
-pub(super) struct Figure {
-    pub(super) family: Family<2>,
+pub(crate) struct Figure {
+    pub(crate) family: Family<2>,
     counters: &'static [usize],
 }
 
 impl Figure {
-    pub(super) fn value(&self, counters: &Counters) -> u64 {
+    pub(crate) fn value(&self, counters: &Counters) -> u64 {
         let values = self.counters.iter().filter_map(|&index| counters.get(index));
         values.fold(0, |sum, &value| sum.wrapping_add(value))
     }
 }
 
 /// The figures of a source under short or detailed names.
-pub(super) fn figures(source: Source, detailed: bool) -> &'static [Figure] {
+pub(crate) fn figures(source: Source, detailed: bool) -> &'static [Figure] {
     match (source, detailed) {
         (Source::Netlink, false) => &NETLINK,
         (Source::Netlink, true) => &NETLINK_DETAILED,
@@ -40,7 +40,7 @@ pub(super) fn figures(source: Source, detailed: bool) -> &'static [Figure] {
 }
 
 /// Every family that some combination of flags gives.
-pub(super) static ALL: [FamilyDoc; NETLINK.len() + NETLINK_DETAILED.len() - SHARED.len() + 1] = {
+pub(crate) static ALL: [FamilyDoc; NETLINK.len() + NETLINK_DETAILED.len() - SHARED.len() + 1] = {
     let mut all = [super::ADDRESS.doc(); NETLINK.len() + NETLINK_DETAILED.len() - SHARED.len() + 1];
     let mut next = 1;
     let mut i = 0;
