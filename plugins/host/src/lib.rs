@@ -42,6 +42,7 @@ pub mod mdadm;
 pub mod meminfo;
 pub mod meminfo_numa;
 mod mountinfo;
+pub mod mountstats;
 mod named;
 pub mod namedprocess;
 mod namespace;
@@ -150,6 +151,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &meminfo_numa::DEF,
     &namedprocess::DEF,
     &netclass::DEF,
+    &mountstats::DEF,
     &netdev::DEF,
     &netstat::DEF,
     &network_route::DEF,

@@ -18,6 +18,8 @@ pub(crate) struct Mount<'a> {
     pub(crate) source: Cow<'a, str>,
     /// `ro` among the options of the mount or of the file system.
     pub(crate) readonly: bool,
+    /// The options of the file system, separated by commas.
+    pub(crate) super_options: &'a [u8],
 }
 
 /// Reads a line: `36 35 98:0 /root /mnt rw,noatime shared:1 - ext3 /dev/root rw,errors=continue`.
@@ -44,6 +46,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Mount<'_>, String> {
         fs_type: text(fs_type),
         source: text(source),
         readonly: has(options, &[b"ro"]) || has(super_options, &[b"ro", b"emergency_ro"]),
+        super_options,
     })
 }
 
@@ -51,7 +54,8 @@ fn has(options: &[u8], wanted: &[&[u8]]) -> bool {
     options.split(|&b| b == b',').any(|option| wanted.contains(&option))
 }
 
-fn decode(path: &[u8]) -> Cow<'_, str> {
+/// A path of the kernel with blanks and tabs decoded.
+pub(crate) fn decode(path: &[u8]) -> Cow<'_, str> {
     let path = text(path);
     if path.contains("\\0") {
         Cow::Owned(path.replace("\\040", " ").replace("\\011", "\t"))

@@ -265,13 +265,16 @@ pub(super) static COUNTERS: [(Family<2>, &str, Unit); 60] = [
         Unit::Count,
     ),
     (
-        counter("node_infiniband_req_cqe_errors_total", "Completions with an error, as requester."),
+        counter(
+            "node_infiniband_req_cqes_errors_total",
+            "Completions with an error, as requester.",
+        ),
         "hw_counters/req_cqe_error",
         Unit::Count,
     ),
     (
         counter(
-            "node_infiniband_req_cqe_flush_errors_total",
+            "node_infiniband_req_cqes_flush_errors_total",
             "Completions that were flushed, as requester.",
         ),
         "hw_counters/req_cqe_flush_error",
@@ -295,7 +298,7 @@ pub(super) static COUNTERS: [(Family<2>, &str, Unit); 60] = [
     ),
     (
         counter(
-            "node_infiniband_resp_cqe_errors_total",
+            "node_infiniband_resp_cqes_errors_total",
             "Completions with an error, as responder.",
         ),
         "hw_counters/resp_cqe_error",
@@ -303,7 +306,7 @@ pub(super) static COUNTERS: [(Family<2>, &str, Unit); 60] = [
     ),
     (
         counter(
-            "node_infiniband_resp_cqe_flush_errors_total",
+            "node_infiniband_resp_cqes_flush_errors_total",
             "Completions that were flushed, as responder.",
         ),
         "hw_counters/resp_cqe_flush_error",
