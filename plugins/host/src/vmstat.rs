@@ -10,7 +10,7 @@ use vigie_core::collect::{
 use vigie_core::config::FlagDef;
 use vigie_core::metric::{Desc, FamilyDoc, Kind, MetricSink, Sample, Value};
 
-use crate::parse::{count, each_line, name_part, text, words};
+use crate::parse::{count, each_line, name_part, words};
 use crate::rows::{Reading, Rows};
 
 const FIELDS_FLAG: &str = "collector.vmstat.fields";
@@ -82,9 +82,7 @@ fn emit_line(
     let mut words = words(line);
     let Some(key) = words.next() else { return Ok(()) };
     let value = count(words.next())?;
-    let key = text(key);
-    let part = name_part(&key);
-    if let Some(Some(field)) = reading.row(part.as_bytes(), || Field::new(&key, &part, wanted)) {
+    if let Some(Some(field)) = reading.row(key, || Field::new(key, wanted)) {
         sink.family(&Desc { name: &field.name, help: &field.help, kind: Kind::Untyped });
         sink.sample(&Sample::new(&[], Value::U64(value)));
     }
@@ -92,11 +90,13 @@ fn emit_line(
 }
 
 impl Field {
-    fn new(key: &str, part: &str, wanted: Option<&Regex>) -> Option<Self> {
+    /// None for a field that is not wanted, and for one whose name no metric may have.
+    fn new(key: &[u8], wanted: Option<&Regex>) -> Option<Self> {
+        let key = std::str::from_utf8(key).ok().filter(|key| name_part(key) == *key)?;
         if wanted.is_some_and(|wanted| !wanted.is_match(key)) {
             return None;
         }
-        let name = format!("node_vmstat_{part}");
+        let name = format!("node_vmstat_{key}");
         let known = FIELDS.iter().find(|field| field.name == name);
         let help = match known {
             Some(known) => known.help.to_owned(),
@@ -128,6 +128,13 @@ mod tests {
         assert_eq!(lines(&host, &DEF).lines().count(), 4);
         let host = Host::new(&[]).flag(FIELDS_FLAG, &["("]);
         assert!(host.build(&DEF).err().unwrap().starts_with("--collector.vmstat.fields: not a"));
+    }
+
+    #[test]
+    fn a_field_whose_name_no_metric_may_have_is_left_out() {
+        let host = Host::new(&[]).flag(FIELDS_FLAG, &[""]);
+        host.write("proc/vmstat", b"pg\xff 1\npg-a 2\npg_a 3\n");
+        assert_eq!(lines(&host, &DEF), "node_vmstat_pg_a 3\n");
     }
 
     #[test]
