@@ -9,7 +9,9 @@ use std::time::SystemTime;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use vigie_core::collect::{CollectError, Collector, CollectorDef, CollectorInfo, Scrape};
+use vigie_core::collect::{
+    CollectError, Collector, CollectorDef, CollectorInfo, FileReader, Scrape,
+};
 use vigie_core::metric::{Family, MetricSink};
 
 use crate::parse::{float, shown, text};
@@ -78,13 +80,16 @@ struct Os {
     read: Option<Read>,
 }
 
-/// A file that was read, and the figures in it.
+/// A file that was read, and what it says.
 struct Read {
     path: PathBuf,
     changed: SystemTime,
     labels: [String; KEYS.len()],
     version: Option<f64>,
-    support_end: Result<Option<i64>, String>,
+    /// Unix time.
+    support_end: Option<i64>,
+    /// The first line that was not understood.
+    broken: Result<(), (usize, String)>,
 }
 
 impl Collector for Os {
@@ -96,12 +101,11 @@ impl Collector for Os {
             let [_, id, id_like, _, _, name, ..] = values;
             VERSION.emit(sink, [id, id_like, name], version);
         }
-        match &read.support_end {
-            Ok(None) => {}
-            Ok(Some(seconds)) => SUPPORT_END.emit(sink, [], *seconds),
-            Err(what) => return Err(CollectError::parse(&read.path, 0, what.clone())),
+        if let Some(seconds) = read.support_end {
+            SUPPORT_END.emit(sink, [], seconds);
         }
-        Ok(())
+        let broken = read.broken.clone();
+        broken.map_err(|(line, what)| CollectError::parse(&read.path, line, what))
     }
 }
 
@@ -131,13 +135,14 @@ impl Os {
 
 impl Read {
     fn new(path: PathBuf, changed: SystemTime) -> Result<Self, CollectError> {
-        let file = std::fs::read(&path).map_err(|error| CollectError::read(&path, error))?;
-        let release = Release::parse(&file);
-        let release = release.map_err(|(line, what)| CollectError::parse(&path, line, what))?;
+        let mut file = FileReader::new(&path);
+        let (release, broken) = Release::parse(file.read()?);
         let labels = KEYS.map(|key| text(release.get(key)).into_owned());
         let version = leading_version(release.get(b"VERSION_ID"));
         let support_end = parse_date(release.get(b"SUPPORT_END"));
-        Ok(Read { path, changed, labels, version, support_end })
+        let broken = broken.and(support_end.as_ref().map(drop).map_err(|what| (0, what.clone())));
+        let support_end = support_end.ok().flatten();
+        Ok(Read { path, changed, labels, version, support_end, broken })
     }
 }
 
@@ -211,6 +216,18 @@ mod tests {
         assert_eq!(text, "node_os_info{id=\"a\"} 1\n");
         let error = result.unwrap_err().to_string();
         assert!(error.ends_with("expected SUPPORT_END=YYYY-MM-DD, found \"soon\""), "{error}");
+    }
+
+    #[test]
+    fn a_bad_line_is_named_at_each_scrape_and_costs_itself_only() {
+        let host = Host::new(&[("etc/os-release", "ID=a\nNAME\n")]);
+        let mut os = on(&host);
+        for _ in 0..2 {
+            let (text, result) = scrape(&mut *os);
+            assert_eq!(text, "node_os_info{id=\"a\"} 1\n");
+            let error = result.unwrap_err().to_string();
+            assert!(error.ends_with("os-release:2: expected KEY=VALUE, found \"NAME\""), "{error}");
+        }
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! Modes are told only where it is enabled: 1 enforcing, 0 permissive, -1 disabled or unknown. It must not know
 //! the policy.
 
-use std::path::PathBuf;
-
-use vigie_core::collect::{CollectError, Collector, CollectorDef, CollectorInfo, Paths, Scrape};
+use vigie_core::collect::{
+    CollectError, Collector, CollectorDef, CollectorInfo, FileReader, Scrape,
+};
 use vigie_core::metric::{Family, MetricSink};
 
 use crate::parse::lines;
@@ -29,17 +29,17 @@ pub static DEF: CollectorDef = CollectorDef {
         .families(&[ENABLED.doc(), CONFIG_MODE.doc(), CURRENT_MODE.doc()]),
     build: |setting| {
         Ok(Box::new(SeLinux {
-            enforce: setting.paths.sys("fs/selinux/enforce"),
-            config: setting.paths.root("/etc/selinux/config"),
-            paths: setting.paths.clone(),
+            enforce: FileReader::new(setting.paths.sys("fs/selinux/enforce")),
+            label: FileReader::new(setting.paths.proc_init("attr/current")),
+            config: FileReader::new(setting.paths.root("/etc/selinux/config")),
         }))
     },
 };
 
 struct SeLinux {
-    enforce: PathBuf,
-    config: PathBuf,
-    paths: Paths,
+    enforce: FileReader,
+    label: FileReader,
+    config: FileReader,
 }
 
 impl Collector for SeLinux {
@@ -47,9 +47,8 @@ impl Collector for SeLinux {
         let enabled = self.is_enabled();
         ENABLED.emit(sink, [], enabled);
         if enabled {
-            let config = std::fs::read(&self.config).unwrap_or_default();
-            CONFIG_MODE.emit(sink, [], configured(&config));
-            CURRENT_MODE.emit(sink, [], current(&std::fs::read(&self.enforce).unwrap_or_default()));
+            CONFIG_MODE.emit(sink, [], self.config.read().map_or(UNKNOWN, configured));
+            CURRENT_MODE.emit(sink, [], self.enforce.read().map_or(UNKNOWN, current));
         }
         Ok(())
     }
@@ -58,11 +57,15 @@ impl Collector for SeLinux {
 impl SeLinux {
     /// The kernel shows the file system when SELinux was chosen at boot; until a policy is loaded every process
     /// has the label `kernel`.
-    fn is_enabled(&self) -> bool {
-        let label = || std::fs::read(self.paths.proc_init("attr/current")).unwrap_or_default();
-        self.enforce.exists() && !is_kernel(&label())
+    fn is_enabled(&mut self) -> bool {
+        self.enforce.path().exists() && !self.label.read().is_ok_and(is_kernel)
     }
 }
+
+const ENFORCING: i64 = 1;
+const PERMISSIVE: i64 = 0;
+/// Or disabled, in the configuration.
+const UNKNOWN: i64 = -1;
 
 /// Some kernels end the label with a zero byte.
 fn is_kernel(label: &[u8]) -> bool {
@@ -71,9 +74,9 @@ fn is_kernel(label: &[u8]) -> bool {
 
 fn current(enforce: &[u8]) -> i64 {
     match enforce.trim_ascii() {
-        b"0" => 0,
-        b"1" => 1,
-        _ => -1,
+        b"0" => PERMISSIVE,
+        b"1" => ENFORCING,
+        _ => UNKNOWN,
     }
 }
 
@@ -81,9 +84,9 @@ fn current(enforce: &[u8]) -> i64 {
 fn configured(config: &[u8]) -> i64 {
     let values = lines(config).filter_map(|(_, line)| line.trim_ascii().strip_prefix(b"SELINUX="));
     match values.last().map(|value| value.trim_ascii().to_ascii_lowercase()).as_deref() {
-        Some(b"enforcing") => 1,
-        Some(b"permissive") => 0,
-        _ => -1,
+        Some(b"enforcing") => ENFORCING,
+        Some(b"permissive") => PERMISSIVE,
+        _ => UNKNOWN,
     }
 }
 

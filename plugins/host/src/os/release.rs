@@ -2,30 +2,30 @@
 //!
 //! Variables are not substituted, which the format forbids. It must not know what the keys mean.
 
-use crate::parse::{lines, shown};
+use crate::parse::{each_line, shown};
 
 /// The assignments of a file.
 #[derive(Debug, Default)]
 pub(super) struct Release(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Release {
-    /// Reads a file; the error has the number of its line.
-    pub(super) fn parse(file: &[u8]) -> Result<Self, (usize, String)> {
+    /// Takes every line that is understood; the first that is not is the error, with its number.
+    pub(super) fn parse(file: &[u8]) -> (Self, Result<(), (usize, String)>) {
         let mut release = Release::default();
-        for (number, line) in lines(file) {
-            let line = line.trim_ascii();
-            if line.is_empty() || line.starts_with(b"#") {
-                continue;
-            }
-            let Some(equals) = memchr::memchr(b'=', line) else {
-                return Err((number, format!("expected KEY=VALUE, found {}", shown(line))));
-            };
-            let value = unquote(&line[equals + 1..]);
-            let value =
-                value.ok_or_else(|| (number, format!("quotes do not match: {}", shown(line))))?;
-            release.0.push((line[..equals].to_vec(), value));
+        let result = each_line(file, |line| release.take(line.trim_ascii()));
+        (release, result)
+    }
+
+    fn take(&mut self, line: &[u8]) -> Result<(), String> {
+        if line.is_empty() || line.starts_with(b"#") {
+            return Ok(());
         }
-        Ok(release)
+        let equals = memchr::memchr(b'=', line);
+        let equals = equals.ok_or_else(|| format!("expected KEY=VALUE, found {}", shown(line)))?;
+        let value = unquote(&line[equals + 1..]);
+        let value = value.ok_or_else(|| format!("quotes do not match: {}", shown(line)))?;
+        self.0.push((line[..equals].to_vec(), value));
+        Ok(())
     }
 
     /// The value of `key`, of which the last assignment counts; empty without one.
@@ -77,15 +77,19 @@ mod tests {
 
     #[test]
     fn comments_pass_and_the_last_assignment_counts() {
-        let release = Release::parse(b"# c\n\nID=a\n ID=b\nNAME=\n").unwrap();
+        let (release, result) = Release::parse(b"# c\n\nID=a\n ID=b\nNAME=\n");
+        assert_eq!(result, Ok(()));
         assert_eq!(release.get(b"ID"), b"b");
         assert_eq!((release.get(b"NAME"), release.get(b"NOTHING")), (&b""[..], &b""[..]));
     }
 
     #[test]
-    fn a_bad_line_is_named() {
-        assert_eq!(Release::parse(b"ID=a\nID\n").unwrap_err().0, 2);
-        assert_eq!(Release::parse(b"ID='a\n").unwrap_err().1, "quotes do not match: \"ID='a\"");
+    fn a_bad_line_costs_itself_only() {
+        let (release, result) = Release::parse(b"ID\nID='a\nID=b\n");
+        assert_eq!(result, Err((1, "expected KEY=VALUE, found \"ID\"".to_owned())));
+        assert_eq!(release.get(b"ID"), b"b");
+        let (_, result) = Release::parse(b"ID='a\n");
+        assert_eq!(result, Err((1, "quotes do not match: \"ID='a\"".to_owned())));
     }
 
     proptest! {

@@ -30,9 +30,10 @@ pub(super) fn protection() -> std::ops::Range<usize> {
     FIELDS.len() - PROTECTIONS..FIELDS.len()
 }
 
-/// The kernel has at most five kinds of zones (DMA, DMA32, Normal, Movable, Device) beside high memory.
+/// No kernel has more kinds of zones: DMA, DMA32, Normal, Movable, Device; where there is high memory, fewer.
 const PROTECTIONS: usize = 5;
 
+/// Every field; at the end the values of the line `protection`.
 pub(super) static FIELDS: [Field; 39] = [
     gauge(b"nr_free_pages", "node_zoneinfo_nr_free_pages", "Pages that nobody uses."),
     gauge(b"min", "node_zoneinfo_min_pages", "Free pages below which only emergencies are served."),
