@@ -26,6 +26,7 @@ const PRIORITY_FLAG: &str = "collector.bcache.priorityStats";
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("bcache", "Cache sets of bcache.")
+        .needs("a bcache set")
         .reads("SYS/fs/bcache")
         .flags(&[FlagDef::switch(
             PRIORITY_FLAG,

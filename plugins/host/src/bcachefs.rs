@@ -57,6 +57,7 @@ pub static DEF: CollectorDef = CollectorDef {
         "bcachefs",
         "Operations, errors and devices of bcachefs file systems.",
     )
+    .needs("a mounted bcachefs")
     .reads("SYS/fs/bcachefs")
     .families(&FAMILIES),
     build: |setting| {

@@ -18,6 +18,7 @@ static ACTIVE: Family<1> =
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("bonding", "Slaves of bonding interfaces.")
+        .needs("the kernel module bonding")
         .reads("SYS/class/net/bonding_masters, SYS/class/net/*/bonding/slaves")
         .families(&[SLAVES.doc(), ACTIVE.doc()]),
     build: |setting| {

@@ -74,6 +74,7 @@ const fn device(name: &'static str, help: &'static str) -> Family<3> {
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("btrfs", "Space, commits and devices of btrfs file systems.")
+        .needs("a mounted btrfs")
         .reads("SYS/fs/btrfs, PROC/1/mountinfo, ioctl(2)")
         .families(&[
             INFO.doc(),

@@ -19,6 +19,7 @@ static ENABLED: Family<1> =
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("cgroups", "Number of control groups by controller.")
+        .needs("a kernel with cgroups of version 1")
         .reads("PROC/cgroups")
         .off_by_default()
         .families(&[CGROUPS.doc(), ENABLED.doc()]),

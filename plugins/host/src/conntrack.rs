@@ -49,6 +49,7 @@ static FAMILIES: [FamilyDoc; COLUMNS.len() + 2] = {
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("conntrack", "Connections tracked by netfilter.")
+        .needs("the kernel module nf_conntrack, which Docker and stateful firewalls load")
         .reads("PROC/sys/net/netfilter/nf_conntrack_{count,max}, PROC/1/net/stat/nf_conntrack")
         .families(&FAMILIES),
     build: |setting| {

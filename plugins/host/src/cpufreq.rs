@@ -22,6 +22,7 @@ use rounds::Rounds;
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("cpufreq", "Frequencies of the CPUs, their limits and governors.")
+        .needs("a driver of CPU frequencies; virtual machines mostly have none")
         .reads("SYS/devices/system/cpu/cpu*/cpufreq")
         .families(&[
             MEASURED[0].1.doc(),

@@ -11,6 +11,7 @@ use crate::sysfs::Attributes;
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("dmi", "Vendor, model and serial numbers of the machine.")
+        .needs("firmware with SMBIOS tables; serial numbers need root")
         .reads("SYS/class/dmi/id")
         .families(&[INFO.doc()]),
     build: |setting| {

@@ -42,6 +42,7 @@ static PATH: Family<3> = Family::gauge(
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("dmmultipath", "Multipath devices and their paths.")
+        .needs("multipath maps of multipathd")
         .reads("SYS/block/dm-*/{dm/{name,uuid,suspended},size,slaves/*/device/state}")
         .families(&[
             INFO.doc(),

@@ -73,6 +73,7 @@ static FAMILIES: [FamilyDoc; FIGURES.len() + 3] = {
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("drbd", "Replicated block devices of DRBD 8.")
+        .needs("DRBD 8")
         .reads("PROC/drbd")
         .off_by_default()
         .families(&FAMILIES),

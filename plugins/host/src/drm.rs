@@ -15,6 +15,7 @@ use crate::sysfs::{Attributes, Devices};
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("drm", "Load and memory of AMD graphics cards.")
+        .needs("an AMD graphics card")
         .reads("SYS/class/drm/card*/device")
         .off_by_default()
         .families(&FAMILIES),

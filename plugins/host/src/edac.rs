@@ -14,6 +14,7 @@ use crate::sysfs::{Attributes, Devices, entries};
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("edac", "Errors of memory modules.")
+        .needs("memory with error correction, and its driver")
         .reads("SYS/devices/system/edac/mc")
         .families(&[
             CONTROLLER[0].doc(),

@@ -104,6 +104,7 @@ static FAMILIES: [FamilyDoc; STATISTICS.len() + 1] = {
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("fibrechannel", "Ports of Fibre Channel adapters.")
+        .needs("a Fibre Channel adapter")
         .reads("SYS/class/fc_host/*")
         .families(&FAMILIES),
     build: |setting| {

@@ -31,7 +31,7 @@ const SENSOR_EXCLUDE: &str = "collector.hwmon.sensor-exclude";
 
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
-    info: CollectorInfo::new("hwmon", "Sensors of hardware monitors.")
+    info: CollectorInfo::new("hwmon", "Sensors of hardware monitors.").needs("sensors with a driver; virtual machines mostly have none")
         .reads("SYS/class/hwmon")
         .flags(&[
             FlagDef::text(

@@ -59,6 +59,7 @@ static FAMILIES: [FamilyDoc; COUNTERS.len() + 4] = {
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("infiniband", "Adapters and ports of InfiniBand.")
+        .needs("an InfiniBand or RoCE adapter")
         .reads("SYS/class/infiniband/*")
         .flags(&[
             FlagDef::text(

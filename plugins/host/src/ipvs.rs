@@ -40,6 +40,7 @@ const LABELS_FLAG: &str = "collector.ipvs.backend-labels";
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("ipvs", "Connections and backends of the kernel's load balancer.")
+        .needs("the kernel module ip_vs, which the published ports of Docker Swarm load")
         .reads("PROC/1/net/ip_vs, PROC/1/net/ip_vs_stats")
         .flags(&[FlagDef::text(
             LABELS_FLAG,

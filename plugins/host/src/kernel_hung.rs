@@ -16,6 +16,7 @@ static TASKS: Family = Family::counter(
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("kernel_hung", "Tasks that hung in the kernel.")
+        .needs("Linux 6.13 or later")
         .reads("PROC/sys/kernel/hung_task_detect_count")
         .families(&[TASKS.doc()]),
     build: |setting| {

@@ -60,6 +60,7 @@ static FAMILIES: [FamilyDoc; FIGURES.len()] = {
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("ksmd", "Memory shared by merging equal pages.")
+        .needs("a kernel that merges equal pages (KSM)")
         .reads("SYS/kernel/mm/ksm/*")
         .off_by_default()
         .families(&FAMILIES),

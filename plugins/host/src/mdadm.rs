@@ -41,6 +41,7 @@ static DEGRADED: Family<1> =
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("mdadm", "Arrays of software RAID.")
+        .needs("software RAID: the kernel module md_mod")
         .reads("PROC/mdstat, SYS/block/md*/md")
         .families(&[
             STATE.doc(),

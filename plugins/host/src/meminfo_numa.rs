@@ -18,6 +18,7 @@ use crate::sysfs::entries;
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("meminfo_numa", "Memory of each NUMA node by use.")
+        .needs("a kernel with NUMA")
         .reads("SYS/devices/system/node/nodeN/{meminfo,numastat}")
         .off_by_default()
         .families(FIELDS),

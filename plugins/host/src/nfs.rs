@@ -31,6 +31,7 @@ static REQUESTS: Family<2> =
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("nfs", "Requests of the NFS client.")
+        .needs("the client of NFS: the kernel module sunrpc")
         .reads("PROC/1/net/rpc/nfs")
         .families(&[
             PACKETS.doc(),

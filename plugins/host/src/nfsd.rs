@@ -45,6 +45,7 @@ static REQUESTS: Family<2> =
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("nfsd", "Requests, caches and threads of the NFS server.")
+        .needs("the kernel's NFS server")
         .reads("PROC/1/net/rpc/nfsd")
         .families(&[
             CACHE_HITS.doc(),

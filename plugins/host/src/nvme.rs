@@ -46,6 +46,7 @@ static BLOCK: Family<2> = Family::gauge(
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("nvme", "NVMe controllers and namespaces.")
+        .needs("an NVMe drive")
         .reads("SYS/class/nvme")
         .families(&[
             INFO.doc(),

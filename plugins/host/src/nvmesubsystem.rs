@@ -41,6 +41,7 @@ const UNKNOWN: &str = "unknown";
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("nvmesubsystem", "Paths to NVMe subsystems.")
+        .needs("an NVMe drive behind several paths")
         .reads("SYS/class/nvme-subsystem")
         .off_by_default()
         .families(&[INFO.doc(), NAMESPACE.doc(), PATHS.doc(), LIVE.doc(), STATE.doc()]),

@@ -20,6 +20,7 @@ const IGNORED: &str = "collector.powersupply.ignored-supplies";
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("powersupplyclass", "Batteries, chargers and mains.")
+        .needs("a battery or power supply that the kernel knows")
         .reads("SYS/class/power_supply")
         .flags(&[FlagDef::text(IGNORED, "^$", "Regular expression of supplies to leave out.")])
         .families(&FAMILIES),

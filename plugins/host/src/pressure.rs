@@ -34,6 +34,7 @@ static IRQ_STALLED: Family =
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("pressure", "Time lost waiting for CPU, I/O, memory, interrupts.")
+        .needs("Linux 4.20 or later with pressure stall information (psi=1)")
         .reads("PROC/pressure/{cpu,io,memory,irq}")
         .families(&[
             CPU_WAITING.doc(),

@@ -20,6 +20,7 @@ const HELP: &str = "Energy that each zone of this name has used.";
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("rapl", "Energy used by the processor packages, cores and memory.")
+        .needs("a CPU that counts its energy, and root: only root may read energy_uj")
         .reads("SYS/class/powercap/*/{name,energy_uj}")
         .flags(&[FlagDef::switch(
             ZONE_LABEL,

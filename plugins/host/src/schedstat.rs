@@ -47,6 +47,7 @@ impl Unit {
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("schedstat", "Run and wait time of tasks by CPU.")
+        .needs("a kernel with scheduler statistics")
         .reads("PROC/schedstat")
         .families(&[COLUMNS[0].0.doc(), COLUMNS[1].0.doc(), COLUMNS[2].0.doc()]),
     build: |setting| {

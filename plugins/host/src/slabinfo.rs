@@ -31,6 +31,7 @@ const EXCLUDE: &str = "collector.slabinfo.slabs-exclude";
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("slabinfo", "The kernel's caches of objects.")
+        .needs("root: nobody else may read /proc/slabinfo")
         .reads("PROC/slabinfo")
         .off_by_default()
         .flags(&[

@@ -28,7 +28,7 @@ static INFO: Family<3> = Family::gauge(
 
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
-    info: CollectorInfo::new("sysctl", "Kernel parameters of your choice.")
+    info: CollectorInfo::new("sysctl", "Kernel parameters of your choice.").needs("names in --collector.sysctl.include or include-info")
         .reads("PROC/sys/...")
         .off_by_default()
         .flags(&[

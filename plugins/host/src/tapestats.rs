@@ -19,6 +19,7 @@ const IGNORED: &str = "collector.tapestats.ignored-devices";
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("tapestats", "Reads, writes and times of tape drives.")
+        .needs("a SCSI tape drive")
         .reads("SYS/class/scsi_tape/st*/stats")
         .flags(&[FlagDef::text(IGNORED, "^$", "Regular expression of tape drives to leave out.")])
         .families(&FAMILIES),

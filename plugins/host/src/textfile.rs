@@ -37,6 +37,7 @@ const DIRECTORY: &str = "collector.textfile.directory";
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("textfile", "Metrics that other programs left in files.")
+        .needs("a directory in --collector.textfile.directory")
         .reads("*.prom in --collector.textfile.directory")
         .flags(&[FlagDef::list(
             DIRECTORY,

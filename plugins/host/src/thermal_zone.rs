@@ -14,6 +14,7 @@ use crate::sysfs::{Attributes, Devices};
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("thermal_zone", "Thermal zones and cooling devices.")
+        .needs("thermal zones; virtual machines mostly have none")
         .reads("SYS/class/thermal")
         .families(&FAMILIES),
     build: |setting| {

@@ -127,6 +127,7 @@ static FAMILIES: [FamilyDoc; FIGURES.len()] = {
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("timex", "How well the kernel's clock is kept.")
+        .needs("the right to ask the clock; some containers refuse adjtimex(2)")
         .reads("adjtimex(2)")
         .families(&FAMILIES),
     build: |_| Ok(Box::new(Timex)),

@@ -12,6 +12,7 @@ use crate::sysfs::{Attributes, Devices};
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("watchdog", "Watchdog timers.")
+        .needs("a watchdog device")
         .reads("SYS/class/watchdog")
         .families(&FAMILIES),
     build: |setting| {

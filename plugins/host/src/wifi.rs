@@ -23,6 +23,7 @@ const FIXTURES: &str = "collector.wifi.fixtures";
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("wifi", "Wireless interfaces and stations.")
+        .needs("a wireless interface")
         .reads("nl80211")
         .off_by_default()
         .flags(&[FlagDef::text(

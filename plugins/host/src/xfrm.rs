@@ -203,6 +203,7 @@ static FAMILIES: [FamilyDoc; COUNTERS.len()] = {
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("xfrm", "Packets dropped by IPsec.")
+        .needs("a kernel with IPsec statistics (XFRM)")
         .off_by_default()
         .reads("PROC/1/net/xfrm_stat")
         .families(&FAMILIES),

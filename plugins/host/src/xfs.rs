@@ -18,6 +18,7 @@ use column::{COLUMNS, FAMILIES, LINES};
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("xfs", "Operations of XFS file systems.")
+        .needs("a mounted XFS")
         .reads("SYS/fs/xfs/*/stats/stats")
         .families(&FAMILIES),
     build: |setting| {

@@ -47,6 +47,7 @@ const STATES: [&str; 7] =
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("zfs", "Statistics of ZFS and its pools.")
+        .needs("the kernel module zfs")
         .reads("PROC/spl/kstat/zfs")
         .families(&FAMILIES),
     build: |setting| Ok(Box::new(Zfs::new(setting))),

@@ -89,9 +89,11 @@ impl Info {
 /// node_exporter tells the frequency of PROC/cpuinfo only while its collector `cpufreq`, on by
 /// default, is on.
 fn cpufreq_is_on(flags: &Flags) -> bool {
-    match flags.text("collector.cpufreq") {
-        "" => !flags.switch("collector.disable-defaults"),
-        value => value == "true",
+    const SWITCH: &str = "collector.cpufreq";
+    if flags.is_given(SWITCH) {
+        flags.switch(SWITCH)
+    } else {
+        !flags.switch("collector.disable-defaults")
     }
 }
 
