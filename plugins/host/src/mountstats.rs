@@ -29,6 +29,7 @@ static MOUNT_POINT: Family<4> = Family::gauge(
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("mountstats", "Requests and traffic of NFS mounts.")
+        .needs("a mounted NFS")
         .off_by_default()
         .reads("PROC/1/mountstats, PROC/1/mountinfo")
         .families(&column::ALL),
