@@ -4,6 +4,7 @@
 //! module or right is seen at a glance. It must not know any collector: what it says comes from the definitions.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use vigie::core::collect::{CollectorInfo, Paths, SlotReport, SlotState};
@@ -89,6 +90,10 @@ fn readable(path: &Path) -> String {
 }
 
 fn refusal(path: &Path) -> Option<io::Error> {
+    let kind = path.metadata().map(|found| found.file_type());
+    if kind.is_ok_and(|kind| kind.is_socket()) {
+        return None;
+    }
     if path.is_dir() { std::fs::read_dir(path).err() } else { std::fs::File::open(path).err() }
 }
 

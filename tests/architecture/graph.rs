@@ -31,6 +31,7 @@ const OWNED: &[(&str, &str)] = &[
     ("reqwest", "vigie-webhook"),
     ("lettre", "vigie-email"),
     ("bollard", "vigie-docker"),
+    ("zbus", "vigie-host"),
     ("clap", FACADE),
     ("anyhow", FACADE),
 ];

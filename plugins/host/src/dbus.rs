@@ -255,9 +255,9 @@ pub(crate) fn failure(what: &str, error: Error) -> Failure {
         Error::InputOutput(_) | Error::Connection(..) => Failure::Lost(text),
         Error::FDO(error) => match *error {
             fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_) => Failure::Absent(text),
-            fdo::Error::Timeout(_) | fdo::Error::TimedOut(_) | fdo::Error::NoReply(_) => {
-                Failure::Silent(what.to_owned())
-            }
+            fdo::Error::Timeout(_) | fdo::Error::TimedOut(_) => Failure::Silent(what.to_owned()),
+            // The service left the bus while it was asked.
+            fdo::Error::NoReply(_) => Failure::Lost(text),
             _ => Failure::Refused(text),
         },
         _ => Failure::Refused(text),

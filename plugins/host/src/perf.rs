@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use vigie_core::collect::{
     BuildError, CollectError, Collector, CollectorDef, CollectorInfo, FileReader, Paths, Scrape,
     Setting,
@@ -28,7 +28,7 @@ const CPUS: &str = "collector.perf.cpus";
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("perf", "Events counted by the CPUs and the kernel.")
-        .reads("perf_event_open(2), SYS/devices/system/cpu/online, SYS/kernel/tracing/events")
+        .reads("perf_event_open(2), SYS/devices/system/cpu/online, PROC/sys/kernel/perf_event_paranoid")
         .needs("kernel.perf_event_paranoid of 0 or less, or CAP_PERFMON")
         .off_by_default()
         .flags(&[
@@ -115,15 +115,18 @@ impl Collector for Perf {
     }
 }
 
-/// Refuses to take more than half of the descriptors that the process may have: its server needs some too.
+/// Sees to it that counters take at most half of the descriptors that the process may have: its server needs some too.
+/// The soft limit is raised as far as the hard one allows, which needs no rights.
 fn enough_descriptors(needed: usize) -> Result<(), CollectError> {
-    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((u64::MAX, u64::MAX));
-    if needed as u64 <= limit / 2 {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((u64::MAX, u64::MAX));
+    let wanted = (needed as u64).saturating_mul(2);
+    let raise = || setrlimit(Resource::RLIMIT_NOFILE, wanted, hard);
+    if wanted <= soft || (wanted <= hard && raise().is_ok()) {
         return Ok(());
     }
     Err(CollectError::Other(format!(
-        "{needed} counters would take more than half of the {limit} descriptors of this process: raise its limit, \
-         or count less with --{CPUS} and --{}",
+        "{needed} counters would take more than half of the {hard} descriptors of this process: raise its limit, or \
+         count less with --{CPUS} and --{}",
         event::NO_CACHE
     )))
 }

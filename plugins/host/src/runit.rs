@@ -40,7 +40,7 @@ static CHANGED: Family<2> = Family::gauge(
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("runit", "States of the services that runit supervises.")
-        .reads("/etc/service/*/supervise/status")
+        .reads("ROOTFS/etc/service/*/supervise/status")
         .needs("services supervised by runit")
         .off_by_default()
         .flags(&[FlagDef::text(

@@ -216,13 +216,29 @@ fn number(version: &str) -> f64 {
     let whole = |word: &&str| word.split('.').next().is_some_and(|whole| whole.len() >= 3);
     let word = words.find(whole).unwrap_or_default();
     let end = word.match_indices('.').nth(1).map_or(word.len(), |(at, _)| at);
-    word.get(..end).and_then(|word| word.parse().ok()).unwrap_or_default()
+    word.get(..end)
+        .and_then(|word| word.parse().ok())
+        .filter(|number: &f64| number.is_finite())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Host, Lines, scrape};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_version_has_a_number(version in "[0-9v.~ -]{0,20}|\\PC{0,20}") {
+            prop_assert!(number(&version) >= 0.0);
+        }
+
+        #[test]
+        fn a_plain_version_is_its_number(version in 100u32..10_000) {
+            prop_assert_eq!(number(&format!("systemd {version}-1")), f64::from(version));
+        }
+    }
 
     #[test]
     fn versions_of_distributions_are_numbers() {
@@ -234,6 +250,7 @@ mod tests {
             ("256~rc3", 256.0),
             ("", 0.0),
             ("42", 0.0),
+            (&"9".repeat(400), 0.0),
         ] {
             assert!((number(version) - expected).abs() < 1e-9, "{version}: {}", number(version));
         }

@@ -170,6 +170,28 @@ fn one_property_that_hangs_costs_itself_only() {
     assert_eq!(shown["node_systemd_unit_state{name=ssh.service,state=active,type=notify}"], 1.0);
 }
 
+/// Answers everything, and nothing as it should be.
+struct Odd;
+
+impl Service for Odd {
+    const NAME: &'static str = "org.freedesktop.systemd1";
+
+    fn answer(&self, call: &Call<'_>) -> Option<Message> {
+        match &*call.member {
+            "Get" => call.reply(&Variant::from(vec![1u8])),
+            _ => call.reply(&("no", "list")),
+        }
+    }
+}
+
+#[test]
+fn answers_of_another_shape_are_refused() {
+    let bus = Bus::start();
+    let _odd = Running::on(&bus, Odd);
+    let (shown, error) = subject(&bus).failure();
+    assert!(shown.is_empty() && error.contains("ListUnits"), "{error}");
+}
+
 #[test]
 fn a_bus_that_never_greets_is_named() {
     let root = tempfile::tempdir().unwrap();
