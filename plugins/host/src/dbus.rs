@@ -4,6 +4,8 @@
 //! drives it are kept between scrapes, idle; both go together, so that neither thread nor descriptor is left behind.
 //! It must not know what is asked.
 
+#![cfg(feature = "systemd")]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

@@ -145,6 +145,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &ksmd::DEF,
     &lnstat::DEF,
     &loadavg::DEF,
+    #[cfg(feature = "systemd")]
     &logind::DEF,
     &mdadm::DEF,
     &meminfo::DEF,
@@ -179,6 +180,7 @@ pub static COLLECTORS: &[&CollectorDef] = &[
     &supervisord::DEF,
     &swap::DEF,
     &sysctl::DEF,
+    #[cfg(feature = "systemd")]
     &systemd::DEF,
     &tapestats::DEF,
     &tcpstat::DEF,

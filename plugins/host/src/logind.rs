@@ -3,6 +3,8 @@
 //! Every combination of seat, type and class has a series, so that a session that ends becomes a zero. It must not
 //! know who the users are.
 
+#![cfg(feature = "systemd")]
+
 use std::collections::HashMap;
 
 use futures_util::future::join_all;

@@ -3,6 +3,8 @@
 //! What systemd says is taken down first, question by question, and turned into metrics then, so that the answers that
 //! came in time are shown when one does not come. It must not know how the questions travel.
 
+#![cfg(feature = "systemd")]
+
 use std::collections::BTreeMap;
 
 use regex::Regex;
