@@ -20,11 +20,12 @@ const WITH_FLAGS: [&str; 5] = ["cpu", "netdev", "stat", "textfile", "filesystem"
 const OF_SERVERS: [&str; 3] = ["ntp", "runit", "supervisord"];
 
 /// Debian changes some defaults, so they are said to both.
-const COMMON: [&str; 4] = [
+const COMMON: [&str; 5] = [
     "--collector.diskstats.device-exclude=^(z?ram|fd)\\d+$",
     "--collector.filesystem.mount-points-exclude=^/(dev|proc|sys)($|/)",
     "--collector.filesystem.fs-types-exclude=^(cgroup2?|proc|sysfs|devpts|overlay|nsfs|squashfs)$",
     "--collector.netdev.device-exclude=^veth",
+    "--collector.netclass.ignored-devices=^veth",
 ];
 
 #[test]

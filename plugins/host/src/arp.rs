@@ -98,7 +98,7 @@ fn add(entries: &mut BTreeMap<String, u64>, name: &str) {
 /// those out.
 const NO_ARP: u16 = 0x40;
 
-/// Counts entries by the number of the interface first, so that a name is looked up once.
+/// Hands the interface of each entry to `take`; an interface that has just gone takes its entries along.
 fn ask(
     socket: &mut Socket,
     names: &mut Names,

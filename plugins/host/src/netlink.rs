@@ -16,6 +16,7 @@ pub(crate) mod socket_diag;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto,
     setsockopt, socket, sockopt::ReceiveTimeout,
@@ -83,11 +84,16 @@ impl Socket {
     /// # Errors
     /// Those of socket(2) and, for another namespace, of setns(2).
     pub(crate) fn open(&mut self) -> io::Result<()> {
-        if self.fd.is_none() {
-            let protocol = self.protocol;
-            self.fd = Some(self.namespace.within(|| open(protocol))?);
-        }
+        self.fd = Some(self.take_open()?);
         Ok(())
+    }
+
+    fn take_open(&mut self) -> io::Result<OwnedFd> {
+        let protocol = self.protocol;
+        match self.fd.take() {
+            Some(fd) => Ok(fd),
+            None => self.namespace.within(|| open(protocol)),
+        }
     }
 
     /// Asks for everything of a kind; `take` gets type and payload of each message. After an error the socket is
@@ -124,15 +130,18 @@ impl Socket {
         body: &[u8],
         take: &mut dyn FnMut(u16, &[u8]),
     ) -> io::Result<()> {
-        self.open()?;
-        let Some(fd) = self.fd.take() else { return Ok(()) };
+        let fd = self.take_open()?;
         self.sequence = self.sequence.wrapping_add(1);
         let kernel = NetlinkAddr::new(0, 0);
         let request = request(kind, want, self.sequence, body);
         sendto(fd.as_raw_fd(), &request, &kernel, MsgFlags::empty())?;
         self.buffer.resize(DATAGRAM.max(self.buffer.len()), 0);
         loop {
-            let length = recv(fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_TRUNC)?;
+            let length = match recv(fd.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_TRUNC) {
+                // A signal ends the wait of a socket that has a time limit.
+                Err(Errno::EINTR) => continue,
+                received => received?,
+            };
             let Some(datagram) = self.buffer.get(..length) else {
                 self.buffer.resize(length, 0);
                 return Err(io::Error::other(format!("netlink: a datagram of {length} bytes")));

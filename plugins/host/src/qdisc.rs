@@ -173,9 +173,8 @@ impl Collector for Qdiscs {
 }
 
 /// An entry of `results.json`, as node_exporter's own fixtures have it.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
 struct Recorded {
     iface_name: String,
     parent: u32,
