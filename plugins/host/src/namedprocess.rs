@@ -142,6 +142,12 @@ fn boot_time(stat: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
     use super::*;
     use crate::testing::{Host, lines, scrape};
 
@@ -202,6 +208,38 @@ mod tests {
         let expected =
             "--collector.namedprocess.max-groups: expected a number of groups, found \"many\"";
         assert_eq!(error, expected);
+    }
+
+    /// Counts what is logged.
+    struct Logged(Arc<AtomicUsize>);
+
+    impl Subscriber for Logged {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn too_many_names_are_logged_once() {
+        let host = host().flag(MAX_GROUPS, &["1"]);
+        let mut collector = host.build(&DEF).unwrap();
+        let logged = Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(Logged(logged.clone()), || {
+            for _ in 0..3 {
+                scrape(&mut *collector).1.unwrap();
+            }
+        });
+        assert_eq!(logged.load(Ordering::Relaxed), 1);
     }
 
     #[test]
