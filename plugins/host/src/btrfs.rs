@@ -13,6 +13,7 @@ use vigie_core::metric::{Family, MetricSink, Value};
 
 use crate::mountinfo;
 use crate::parse::{lines, number, words};
+use crate::statfs::MayHang;
 use crate::sysfs::{Attributes, entries_if_any};
 
 mod device;
@@ -98,7 +99,16 @@ struct Btrfs {
     directory: PathBuf,
     mounts: FileReader,
     rootfs: PathBuf,
+    /// The mount table that `mounted` was made from: it seldom changes.
+    table: Vec<u8>,
+    mounted: Vec<Mounted>,
     attributes: Attributes,
+}
+
+/// A place where a file system can be asked.
+struct Mounted {
+    source: String,
+    path: PathBuf,
 }
 
 /// What names a file system: its directory in sysfs, and the label.
@@ -113,6 +123,8 @@ impl Btrfs {
             directory: setting.paths.sys("fs/btrfs"),
             mounts: FileReader::kept_open(setting.paths.proc_init("mountinfo")),
             rootfs: setting.paths.rootfs.clone(),
+            table: Vec::new(),
+            mounted: Vec::new(),
             attributes: Attributes::new(),
         }
     }
@@ -205,25 +217,42 @@ impl Btrfs {
     /// Devices of every file system that answers, by its UUID. One that is mounted often is asked until it does;
     /// one that refuses shows what sysfs says.
     fn ask_mounted(&mut self) -> HashMap<String, Vec<Device>> {
+        self.list_mounted();
         let mut told = HashMap::new();
         let mut sources = HashSet::new();
-        // Without a list of mounts nobody can be asked.
-        let table = self.mounts.read().unwrap_or_default();
-        for (_, line) in lines(table) {
-            let Ok(mount) = mountinfo::parse(line) else { continue };
-            if mount.fs_type != "btrfs" || sources.contains(&*mount.source) {
+        for Mounted { source, path } in &self.mounted {
+            if sources.contains(source) {
                 continue;
             }
-            let path = self.rootfs.join(mount.mount_point.trim_start_matches('/'));
-            match Filesystem::open(&path).and_then(|file| Ok((file.fsid(), file.devices()?))) {
+            match Filesystem::open(path).and_then(|file| Ok((file.fsid(), file.devices()?))) {
                 Ok((fsid, devices)) => {
-                    sources.insert(mount.source.clone().into_owned());
+                    sources.insert(source);
                     told.insert(fsid, devices);
                 }
                 Err(error) => tracing::debug!("btrfs: cannot ask {}: {error}", path.display()),
             }
         }
         told
+    }
+
+    /// Lists the mounts anew when the table changed. Only those are asked to which the way cannot hang: btrfs
+    /// itself answers from memory.
+    fn list_mounted(&mut self) {
+        // Without a table nobody can be asked, and sysfs is enough.
+        let table = self.mounts.read().unwrap_or_default();
+        if table == self.table {
+            return;
+        }
+        self.table = table.to_vec();
+        let mut may_hang = MayHang::default();
+        let mounts = || lines(&self.table).filter_map(|(_, line)| mountinfo::parse(line).ok());
+        mounts().for_each(|mount| may_hang.note(&mount.mount_point, &mount.fs_type));
+        let ours = mounts().filter(|mount| mount.fs_type == "btrfs");
+        let ours = ours.filter(|mount| !may_hang.at(&mount.mount_point)).map(|mount| Mounted {
+            source: mount.source.into_owned(),
+            path: self.rootfs.join(mount.mount_point.trim_start_matches('/')),
+        });
+        self.mounted = ours.collect();
     }
 
     /// Sizes of devices as sysfs knows them, where the file system does not answer.
@@ -283,7 +312,7 @@ fn ratio(mode: &str, devices: usize) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Host, lines};
+    use crate::testing::{Host, lines, paths};
 
     const FSID: &str = "0abb23a9-579b-43e6-ad30-227ef47fcb9d";
 
@@ -352,6 +381,20 @@ mod tests {
         assert!(lines(&host, &DEF).ends_with(
             "_size_bytes{device=\"sda\",uuid=\"0abb23a9-579b-43e6-ad30-227ef47fcb9d\"} 1024\n"
         ));
+    }
+
+    #[test]
+    fn what_lies_behind_a_mount_that_may_hang_is_not_asked() {
+        let host = Host::new(&[(
+            "proc/1/mountinfo",
+            "1 1 0:7 / / rw - ext4 /dev/sda rw\n2 1 0:8 / /nas rw - nfs4 nas:/ rw\n\
+             3 2 0:9 / /nas/disk rw - btrfs /dev/sdb rw\n4 1 0:10 / /pool rw - btrfs /dev/sdc rw\n",
+        )]);
+        let setting = Setting::new(paths(host.dir.path()), Default::default(), String::new());
+        let mut btrfs = Btrfs::new(&setting);
+        btrfs.list_mounted();
+        let sources: Vec<_> = btrfs.mounted.iter().map(|mounted| &mounted.source).collect();
+        assert_eq!(sources, ["/dev/sdc"]);
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Host {
     }
 }
 
-fn paths(root: &Path) -> Paths {
+pub(crate) fn paths(root: &Path) -> Paths {
     Paths {
         procfs: root.join("proc"),
         sysfs: root.join("sys"),

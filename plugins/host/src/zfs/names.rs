@@ -49,7 +49,7 @@ impl Names {
                     continue;
                 }
             };
-            if !self.known.get(index).is_some_and(|known| known.row == row.name) {
+            if self.known.get(index).is_none_or(|known| known.row != row.name) {
                 self.known.truncate(index);
                 let known = Known::new(self.prefix, row.name);
                 if met.is_second(&known, &self.known) {
