@@ -5,6 +5,7 @@
 //! older than a minute; only a first scrape, and one after a minute without any, waits. Limits and governors are read
 //! by the scrape itself. It must not know what a governor does.
 
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -136,12 +137,27 @@ impl Collector for CpuFreq {
 
 impl CpuFreq {
     fn list_when_changed(&mut self) -> Result<(), CollectError> {
-        if self.look() == self.seen {
+        let looked = self.look();
+        if looked == self.seen {
             return Ok(());
         }
         self.rounds = None;
-        self.policies = list(&self.directory, &ranges(&self.offline()));
-        self.seen = self.look();
+        self.policies = list(&self.directory, &ranges(&looked.offline));
+        // Until the threads run, every scrape tries again.
+        self.seen = Seen::default();
+        let files = self.find_measured();
+        if !files.is_empty() {
+            let rounds = Rounds::start(files).map_err(|error| {
+                CollectError::Other(format!("cannot start a thread for cpufreq: {error}"))
+            })?;
+            self.rounds = Some(rounds);
+        }
+        self.seen = Seen { first: self.first(), ..looked };
+        Ok(())
+    }
+
+    /// The files of `MEASURED` that each policy has, and where they stand among all.
+    fn find_measured(&mut self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         for policy in &mut self.policies {
             for (place, (file, _)) in policy.measured.iter_mut().zip(&MEASURED) {
@@ -153,27 +169,20 @@ impl CpuFreq {
                 }
             }
         }
-        if !files.is_empty() {
-            let rounds = Rounds::start(files);
-            self.rounds = Some(rounds.map_err(|error| {
-                CollectError::Other(format!("cannot start a thread for cpufreq: {error}"))
-            })?);
-        }
-        Ok(())
+        files
     }
 
     fn look(&self) -> Seen {
         let policies = std::fs::metadata(self.directory.join("cpufreq"));
-        let first = self.policies.first();
         Seen {
-            offline: self.offline(),
+            offline: std::fs::read(self.directory.join("offline")).unwrap_or_default(),
             policies: policies.map_or(0, |directory| directory.nlink()),
-            first: first.and_then(|policy| directory_inode(&policy.directory)),
+            first: self.first(),
         }
     }
 
-    fn offline(&self) -> Vec<u8> {
-        std::fs::read(self.directory.join("offline")).unwrap_or_default()
+    fn first(&self) -> Option<u64> {
+        directory_inode(&self.policies.first()?.directory)
     }
 
     fn emit_governors(&mut self, sink: &mut dyn MetricSink) {
@@ -213,15 +222,14 @@ fn emit(
 }
 
 /// The policies of the CPUs that are online. CPUs may share one, and its files then are read once.
-fn list(root: &Path, offline: &std::collections::BTreeSet<u64>) -> Vec<Policy> {
+fn list(root: &Path, offline: &BTreeSet<u64>) -> Vec<Policy> {
     let mut policies: Vec<Policy> = Vec::new();
-    for (cpu, directory) in directories(root) {
-        let online = !offline.contains(&cpu);
-        let Some(directory) = directory.join("cpufreq").canonicalize().ok().filter(|_| online)
-        else {
-            continue;
-        };
-        match policies.iter_mut().find(|policy| policy.directory == directory) {
+    let mut known: HashMap<PathBuf, usize> = HashMap::new();
+    let online = directories(root).into_iter().filter(|(cpu, _)| !offline.contains(cpu));
+    for (cpu, directory) in online {
+        let Ok(directory) = directory.join("cpufreq").canonicalize() else { continue };
+        let at = *known.entry(directory.clone()).or_insert(policies.len());
+        match policies.get_mut(at) {
             Some(policy) => policy.cpus.push(cpu.to_string()),
             None => {
                 let measured = [None; MEASURED.len()];

@@ -187,10 +187,16 @@ fn with_each_text(text: impl Fn(&[u8]) -> Vec<u8>) {
     Copy::new().with_each_file(|file, original| std::fs::write(file, text(original)).unwrap());
 }
 
+/// Files without which node_exporter, compared over the same host, fails.
+const FOR_NODE_EXPORTER: [&str; 5] =
+    ["max_energy_range_uj", "policy", "related_cpus", "scaling_driver", "scaling_setspeed"];
+
 #[test]
 fn every_recorded_file_is_opened() {
     let copy = Copy::new();
-    let unread: Vec<_> = copy.files.iter().filter(|(_, readers)| readers.is_empty()).collect();
+    let is_ours = |path: &Path| !FOR_NODE_EXPORTER.iter().any(|name| path.ends_with(name));
+    let unread = copy.files.iter().filter(|(path, by)| by.is_empty() && is_ours(path));
+    let unread: Vec<_> = unread.collect();
     assert!(unread.is_empty(), "{unread:#?}");
 }
 

@@ -139,4 +139,19 @@ mod tests {
         let host = Host::new(&[]).flag(BUGS_FLAG, &["("]);
         assert!(host.build(&crate::cpu::DEF).err().unwrap().contains(BUGS_FLAG));
     }
+
+    #[test]
+    fn the_frequency_is_told_while_cpufreq_is_on() {
+        let on = |given: &[(&str, &str)]| {
+            let mut flags = Flags::default();
+            flags.declare("collector.cpufreq", "true");
+            for (name, value) in given {
+                flags.set(*name, vec![(*value).to_owned()]);
+            }
+            cpufreq_is_on(&flags)
+        };
+        assert!(on(&[]) && !on(&[("collector.cpufreq", "false")]));
+        let disabled = ("collector.disable-defaults", "true");
+        assert!(!on(&[disabled]) && on(&[disabled, ("collector.cpufreq", "true")]));
+    }
 }

@@ -92,10 +92,17 @@ impl Rounds {
             let now = Instant::now();
             let patience = state.patience(now).min(until.saturating_duration_since(now));
             (state.next, state.left, state.started) = (0, self.0.files.len(), now);
-            self.0.asked.notify_all();
+            // One thread is cheapest where it is enough.
+            match state.is_quick() {
+                true => self.0.asked.notify_one(),
+                false => self.0.asked.notify_all(),
+            }
             let waited =
                 self.0.finished.wait_timeout_while(state, patience, |state| state.left > 0);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        } else {
+            // A thread alone may be stuck: let the others help.
+            self.0.asked.notify_all();
         }
         let now = Instant::now();
         let fresh = |read: &Option<(u64, Instant)>| read.filter(|(_, at)| now - *at < STALE);
@@ -114,14 +121,17 @@ impl State {
     /// How long to wait for a round that begins now: as long as may be where the last whole round is too old to be
     /// shown, for a moment where that is enough, and else not at all.
     fn patience(&self, now: Instant) -> Duration {
-        match self.took {
-            Some(took) if now.saturating_duration_since(self.started + took) >= STALE => {
-                Duration::MAX
-            }
-            Some(took) if took > QUICK => Duration::ZERO,
-            Some(_) => QUICK,
-            None => Duration::MAX,
+        let finished = self.took.map(|took| self.started + took);
+        let is_recent = finished.is_some_and(|at| now.saturating_duration_since(at) < STALE);
+        match (is_recent, self.is_quick()) {
+            (false, _) => Duration::MAX,
+            (true, true) => QUICK,
+            (true, false) => Duration::ZERO,
         }
+    }
+
+    fn is_quick(&self) -> bool {
+        self.took.is_some_and(|took| took <= QUICK)
     }
 }
 
