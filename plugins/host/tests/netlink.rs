@@ -3,7 +3,7 @@
 //! A thread leaves the namespace of the tests, `ip` and `tc` set the stage, and each family is held against what was
 //! set. It must not know how the kernel was asked.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the message")]
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream, UdpSocket};
