@@ -194,16 +194,30 @@ fn every_collector_may_hang_at_once() {
 #[test]
 fn the_client_s_own_time_bounds_the_whole_scrape() {
     let _turn = turn();
-    let (mut a, _open_a, _) = hanging("a");
-    let (mut b, _open_b, _) = hanging("b");
-    a.info.timeout = Some(Duration::from_secs(3600));
-    b.info.timeout = Some(Duration::from_secs(3600));
-    let scraper = scraper(vec![good("good"), a, b]);
-    let timeout = Some(Duration::from_millis(300));
-    let page = page_within(&scraper, Wish::default(), timeout);
-    assert!(page.contains("who=\"good\""));
-    assert_eq!(failures(&page, "a", "timeout"), 1);
-    assert_eq!(failures(&page, "b", "skipped"), 1);
+    let name = |at| ["a", "b", "c", "d", "e", "f"][at];
+    let (mut collectors, mut gates) = (vec![good("before")], Vec::new());
+    for at in 0..6 {
+        let (mut stuck, gate, entered) = hanging(name(at));
+        stuck.info.timeout = Some(Duration::from_secs(3600));
+        collectors.push(stuck);
+        gates.push((gate, entered));
+    }
+    collectors.push(good("after"));
+    let timeout = Some(Duration::from_millis(2000));
+    let page = page_within(&scraper(collectors), Wish::default(), timeout);
+    for at in 0..6 {
+        assert_eq!(failures(&page, name(at), "timeout"), 1, "{page}");
+    }
+    assert!(page.contains("who=\"before\""));
+    assert!(page.contains("who=\"after\""), "each takes half of what is left, so something is left");
+}
+
+#[test]
+fn a_scrape_without_time_skips_what_it_cannot_begin() {
+    let _turn = turn();
+    let scraper = scraper(vec![good("good")]);
+    let page = page_within(&scraper, Wish::default(), Some(Duration::ZERO));
+    assert_eq!(failures(&page, "good", "skipped"), 1);
 }
 
 /// A collector that counts its calls and waits for a word at each.

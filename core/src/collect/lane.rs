@@ -208,7 +208,8 @@ impl Run {
                 continue;
             }
             let limit = slot.bound.info.timeout.unwrap_or(self.order.limit);
-            let until = (since + limit).min(self.order.deadline);
+            // The other half of what is left is for all that follow, should this one hang.
+            let until = since + limit.min((self.order.deadline - since) / 2);
             let call = Call { slot: at, since, until };
             progress.current = Some(call);
             return Begin::Call(call);
@@ -230,9 +231,9 @@ impl Run {
     /// The caller's side: until when no call can be late.
     fn next_look(&self) -> Instant {
         let now = Instant::now();
-        let next = now + self.shortest;
-        // Calls that begin later end at the deadline at the latest; past it none begins.
-        let next = if now < self.order.deadline { next.min(self.order.deadline) } else { next };
+        // The later a call begins, the later it is late; past the deadline none begins.
+        let half = self.order.deadline.saturating_duration_since(now) / 2;
+        let next = now + if half.is_zero() { self.shortest } else { self.shortest.min(half) };
         lock(&self.progress).current.map_or(next, |call| call.until.min(next))
     }
 

@@ -137,13 +137,11 @@ impl Scraper {
 
     async fn run(self: &Arc<Self>, wish: Wish, deadline: Instant) -> Option<Bytes> {
         let _turn = self.turn.lock().await;
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Half of the time for one collector leaves the other half for all that follow it.
-        let limit = COLLECTOR_LIMIT.min(left / 2);
         let Wish { format, filter, gzip } = wish;
         let scraper = self.clone();
         let finish = move |outcomes: &[Outcome]| scraper.page(format, gzip, outcomes);
-        self.lane.run(Order { format, filter, deadline, limit }, finish).await
+        let order = Order { format, filter, deadline, limit: COLLECTOR_LIMIT };
+        self.lane.run(order, finish).await
     }
 
     fn page(&self, format: Format, gzip: bool, outcomes: &[Outcome]) -> Bytes {

@@ -5,21 +5,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the message")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use vigie_core::collect::{CollectorDef, Paths, Scrape, Setting};
-use vigie_core::config::Flags;
+use recorded::Copy;
+use vigie_core::collect::{CollectorDef, Scrape};
 use vigie_core::metric::{Desc, MetricSink, Sample};
 use vigie_host::COLLECTORS;
 
-const HOST: &str = "../../tests/fixtures/host";
+mod recorded;
 
 /// Notes which series are told, and which are told again.
 #[derive(Default)]
@@ -45,146 +43,43 @@ impl MetricSink for Series {
     }
 }
 
-/// A copy of the recorded host that may be broken.
-struct Copy {
-    dir: tempfile::TempDir,
-    /// Every file, and the collectors that open it.
-    files: BTreeMap<PathBuf, Vec<&'static CollectorDef>>,
+/// Two scrapes, since what a collector remembers must survive too; the series that are told twice.
+fn scrape(copy: &Copy, def: &CollectorDef) -> Vec<String> {
+    let mut twice = Vec::new();
+    let Ok(mut collector) = (def.build)(&copy.setting(def)) else { return twice };
+    for _ in 0..2 {
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_123);
+        let scrape = Scrape::new(now, Instant::now() + Duration::from_secs(60));
+        let mut series = Series::default();
+        if let Err(error) = collector.collect(&scrape, &mut series) {
+            assert!(!error.to_string().is_empty());
+        }
+        twice.append(&mut series.twice);
+    }
+    twice
 }
 
-impl Copy {
-    fn new() -> Self {
-        let mut copy = Copy { dir: tempfile::tempdir().unwrap(), files: BTreeMap::new() };
-        copy_tree(Path::new(HOST), copy.dir.path());
-        list(copy.dir.path(), &mut copy.files);
-        let mut watch = Watch::new(copy.files.keys());
-        for def in COLLECTORS {
-            copy.scrape(def);
-            for file in watch.opened() {
-                copy.files.entry(file).or_default().push(def);
-            }
+/// Scrapes with each file broken by `damage`, one at a time, and whole again afterwards.
+fn with_each_file(copy: &Copy, damage: impl Fn(&Path, &[u8])) {
+    for (file, readers) in &copy.files {
+        let original = std::fs::read(file).unwrap();
+        damage(file, &original);
+        for def in readers {
+            scrape(copy, def);
         }
-        copy
-    }
-
-    fn setting(&self, def: &CollectorDef) -> Setting {
-        let root = self.dir.path();
-        let mut paths = Paths::default();
-        (paths.procfs, paths.sysfs) = (root.join("proc"), root.join("sys"));
-        (paths.udev, paths.rootfs) = (root.join("udev"), root.join("rootfs"));
-        let mut flags = Flags::new(COLLECTORS.iter().flat_map(|def| def.info.flags));
-        let given = format!("tests/golden/{}.flags", def.info.name);
-        for line in std::fs::read_to_string(given).unwrap_or_default().lines() {
-            let (name, value) = line.split_once('=').unwrap();
-            let mut values = if flags.is_given(name) { flags.list(name).to_vec() } else { vec![] };
-            values.push(value.replace("HOST", root.to_str().unwrap()));
-            flags.set(name, values);
+        if file.is_dir() && !file.is_symlink() {
+            std::fs::remove_dir(file).unwrap();
+        } else if file.is_symlink() {
+            std::fs::remove_file(file).unwrap();
         }
-        Setting::new(paths, Arc::new(flags), String::new())
-    }
-
-    /// Two scrapes, since what a collector remembers must survive too; the series that are told twice.
-    fn scrape(&self, def: &CollectorDef) -> Vec<String> {
-        let mut twice = Vec::new();
-        let Ok(mut collector) = (def.build)(&self.setting(def)) else { return twice };
-        for _ in 0..2 {
-            let now = UNIX_EPOCH + Duration::from_secs(1_700_000_123);
-            let scrape = Scrape::new(now, Instant::now() + Duration::from_secs(60));
-            let mut series = Series::default();
-            if let Err(error) = collector.collect(&scrape, &mut series) {
-                assert!(!error.to_string().is_empty());
-            }
-            twice.append(&mut series.twice);
-        }
-        twice
-    }
-
-    /// Scrapes with each file broken by `damage`, one at a time, and whole again afterwards.
-    fn with_each_file(&self, damage: impl Fn(&Path, &[u8])) {
-        for (file, readers) in &self.files {
-            let original = std::fs::read(file).unwrap();
-            damage(file, &original);
-            for def in readers {
-                self.scrape(def);
-            }
-            if file.is_dir() && !file.is_symlink() {
-                std::fs::remove_dir(file).unwrap();
-            } else if file.is_symlink() {
-                std::fs::remove_file(file).unwrap();
-            }
-            std::fs::write(file, original).unwrap();
-            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
-        }
-    }
-}
-
-/// Asks the kernel which files are opened.
-struct Watch {
-    inotify: Inotify,
-    directories: Vec<(WatchDescriptor, PathBuf)>,
-}
-
-impl Watch {
-    fn new<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Self {
-        let inotify = Inotify::init().unwrap();
-        let parents: BTreeSet<_> = files.map(|file| file.parent().unwrap().to_owned()).collect();
-        let watch = |directory: PathBuf| {
-            (inotify.watches().add(&directory, WatchMask::OPEN).unwrap(), directory)
-        };
-        let directories = parents.into_iter().map(watch).collect();
-        Watch { inotify, directories }
-    }
-
-    /// The files that were opened since the last call.
-    fn opened(&mut self) -> BTreeSet<PathBuf> {
-        let mut opened = BTreeSet::new();
-        let mut buffer = [0; 1 << 16];
-        while let Ok(events) = self.inotify.read_events(&mut buffer) {
-            for event in events {
-                assert!(!event.mask.contains(EventMask::Q_OVERFLOW), "more files than the queue");
-                let directory = self.directories.iter().find(|(known, _)| *known == event.wd);
-                if let (Some((_, directory)), Some(name)) = (directory, event.name)
-                    && !event.mask.contains(EventMask::ISDIR)
-                {
-                    opened.insert(directory.join(name));
-                }
-            }
-        }
-        opened
-    }
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
-            copy_tree(&from, &to);
-        } else if kind.is_symlink() {
-            symlink(std::fs::read_link(&from).unwrap(), &to).unwrap();
-        } else {
-            std::fs::copy(&from, &to).unwrap();
-        }
-    }
-}
-
-fn list(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<&'static CollectorDef>>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let entry = entry.unwrap();
-        let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
-            list(&entry.path(), files);
-        } else if kind.is_file() {
-            files.insert(entry.path(), Vec::new());
-        }
+        std::fs::write(file, original).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
     }
 }
 
 /// Scrapes with another text in place of each file.
 fn with_each_text(text: impl Fn(&[u8]) -> Vec<u8>) {
-    Copy::new().with_each_file(|file, original| std::fs::write(file, text(original)).unwrap());
+    with_each_file(&Copy::new(), |file, original| std::fs::write(file, text(original)).unwrap());
 }
 
 /// Files without which node_exporter, compared over the same host, fails.
@@ -203,7 +98,7 @@ fn every_recorded_file_is_opened() {
 #[test]
 fn a_healthy_host_has_no_series_twice() {
     let copy = Copy::new();
-    let twice: Vec<_> = COLLECTORS.iter().flat_map(|def| copy.scrape(def)).collect();
+    let twice: Vec<_> = COLLECTORS.iter().flat_map(|def| scrape(&copy, def)).collect();
     assert_eq!(twice, [""; 0]);
 }
 
@@ -267,14 +162,14 @@ fn a_line_of_a_megabyte_and_many_lines() {
 #[test]
 fn unreadable_files() {
     let copy = Copy::new();
-    copy.with_each_file(|file, _| {
+    with_each_file(&copy, |file, _| {
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o0)).unwrap();
     });
-    copy.with_each_file(|file, _| {
+    with_each_file(&copy, |file, _| {
         std::fs::remove_file(file).unwrap();
         std::fs::create_dir(file).unwrap();
     });
-    copy.with_each_file(|file, _| {
+    with_each_file(&copy, |file, _| {
         std::fs::remove_file(file).unwrap();
         symlink("/nowhere/at/all", file).unwrap();
     });
@@ -320,7 +215,7 @@ fn any_small_change() {
             let mut text = original.clone();
             changes.iter().for_each(|change| change.apply(&mut text));
             std::fs::write(file, text).unwrap();
-            readers.iter().for_each(|def| drop(copy.scrape(def)));
+            readers.iter().for_each(|def| drop(scrape(&copy, def)));
             Ok(())
         });
         survived.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
