@@ -36,6 +36,11 @@ pub const FLAGS: &[FlagDef] = &[
         false,
         "Serve on the sockets systemd has opened: one named alerting for alerts, others for metrics.",
     ),
+    FlagDef::text(
+        "runtime.gomaxprocs",
+        "1",
+        "Taken and without effect, so that a unit of node_exporter needs no change.",
+    ),
     FlagDef::list(
         "alerting.listen-address",
         ":9094",

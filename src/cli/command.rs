@@ -54,13 +54,16 @@ fn log_args() -> [Arg; 2] {
         Arg::new("log.level")
             .long("log.level")
             .global(true)
+            .overrides_with("log.level")
             .value_name("LEVEL")
             .value_parser(PossibleValuesParser::new(["debug", "info", "warn", "error"]))
+            .ignore_case(true)
             .default_value("info")
             .help("Only log messages of this level or above"),
         Arg::new("log.format")
             .long("log.format")
             .global(true)
+            .overrides_with("log.format")
             .value_name("FORMAT")
             .value_parser(PossibleValuesParser::new(["logfmt", "json"]))
             .default_value("logfmt")
@@ -178,7 +181,7 @@ fn args_of(name: &str, def: &FlagDef, heading: &str) -> Vec<Arg> {
         .action(action)
         .help(help)
         .help_heading(heading.to_owned());
-    // As kingpin does: of a flag given twice the last one counts.
+    // node_exporter refuses a flag that is given twice; a unit's line may be continued here.
     vec![if def.kind == FlagKind::Text { arg.overrides_with(name.to_owned()) } else { arg }]
 }
 
@@ -253,6 +256,14 @@ mod tests {
         assert_eq!(given["collector.cpu"], ["false"]);
         let given = parse(&["collect", "--no-collector.cpu", "--collector.cpu"]).unwrap();
         assert_eq!(given["collector.cpu"], ["true"]);
+    }
+
+    #[test]
+    fn levels_of_the_log_are_read_as_node_exporter_reads_them() {
+        let words = ["vigie", "serve", "--log.level=WARN", "--log.level=Error"];
+        let matches = command(&Catalogue::bundled()).try_get_matches_from(words).unwrap();
+        let level: &String = matches.get_one("log.level").unwrap();
+        assert_eq!(level.parse().ok(), Some(tracing_subscriber::filter::LevelFilter::ERROR));
     }
 
     #[test]
