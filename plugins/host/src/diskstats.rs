@@ -1,7 +1,9 @@
 //! `diskstats`: what each block device did, and what it is (PROC/diskstats, SYS/block, udev).
 //!
-//! Devices are told apart by their numbers and names; what does not change with every scrape is
-//! kept with them. It must not know file systems but for what udev says of them.
+//! Devices are told apart by their names; what udev says of one is kept as long as its numbers stay. It must not
+//! know file systems but for what udev says of them.
+
+use std::path::PathBuf;
 
 use vigie_core::collect::{
     BuildError, CollectError, Collector, CollectorDef, CollectorInfo, FileReader, Paths, Scrape,
@@ -11,7 +13,9 @@ use vigie_core::config::FlagDef;
 use vigie_core::metric::{Family, FamilyDoc, MetricSink, Opened};
 
 use crate::filter::Filter;
+use crate::known::Known;
 use crate::parse::{float, lines, number, shown, text, words};
+use crate::sysfs::Attributes;
 use crate::udev::Record;
 
 mod column;
@@ -106,16 +110,16 @@ struct DiskStats {
     paths: Paths,
     /// Whether there is a udev database.
     udev: bool,
-    /// In the order of the file.
-    devices: Vec<Device>,
+    devices: Known<Device>,
+    attributes: Attributes,
 }
 
 struct Device {
     major: String,
     minor: String,
-    name: String,
     admitted: bool,
-    rotational: FileReader,
+    /// Below SYS/block.
+    directory: PathBuf,
     udev: Record,
     /// Columns the kernel printed, and how many.
     values: [u64; COLUMNS.len()],
@@ -134,28 +138,25 @@ impl DiskStats {
             filter: Filter::from_flags(&setting.flags, INCLUDE, EXCLUDE)?,
             paths: setting.paths.clone(),
             udev,
-            devices: Vec::new(),
+            devices: Known::new(),
+            attributes: Attributes::new(),
         })
     }
 
     /// Takes every line that is understood; the first that is not is the error.
     fn update(&mut self) -> Result<(), CollectError> {
         let mut error = None;
-        let mut taken = 0;
+        self.devices.begin();
         for (line_number, line) in lines(self.file.read()?) {
             match parse(line) {
                 Ok(Some(line)) => {
-                    if !self.devices.get(taken).is_some_and(|device| device.is(&line)) {
-                        self.devices.truncate(taken);
-                        if self.devices.iter().any(|device| device.is(&line)) {
-                            continue;
-                        }
-                        self.devices.push(Device::new(&line, &self.filter, &self.paths));
+                    let make = |name: &str| Device::new(name, &line, &self.filter, &self.paths);
+                    let Some(device) = self.devices.meet(line.name, make) else { continue };
+                    // Another device has taken over the name.
+                    if !device.has_numbers_of(&line) {
+                        *device = make(&text(line.name));
                     }
-                    if let Some(device) = self.devices.get_mut(taken) {
-                        (device.values, device.columns) = (line.values, line.columns);
-                    }
-                    taken += 1;
+                    (device.values, device.columns) = (line.values, line.columns);
                 }
                 Ok(None) => {}
                 Err(what) => {
@@ -163,7 +164,7 @@ impl DiskStats {
                 }
             }
         }
-        self.devices.truncate(taken);
+        self.devices.end();
         match error {
             Some((line, what)) => Err(CollectError::parse(self.file.path(), line, what)),
             None => Ok(()),
@@ -179,52 +180,53 @@ impl Collector for DiskStats {
         }
         emit_columns(&self.devices, sink);
         if self.udev {
-            for device in self.devices.iter_mut().filter(|device| device.admitted) {
+            for (_, device) in self.devices.iter_mut().filter(|(_, device)| device.admitted) {
                 device.udev.refresh();
             }
         }
         let mut info = INFO.open(sink);
-        for device in self.devices.iter_mut().filter(|device| device.admitted) {
-            device.emit_info(&mut info);
+        for (name, device) in admitted(&self.devices) {
+            device.emit_info(name, &mut self.attributes, &mut info);
         }
         emit_properties(&self.devices, sink);
         result
     }
 }
 
-fn admitted(devices: &[Device]) -> impl Iterator<Item = &Device> {
-    devices.iter().filter(|device| device.admitted)
+fn admitted(devices: &Known<Device>) -> impl Iterator<Item = (&str, &Device)> {
+    devices.iter().filter(|(_, device)| device.admitted)
 }
 
-fn emit_columns(devices: &[Device], sink: &mut dyn MetricSink) {
+fn emit_columns(devices: &Known<Device>, sink: &mut dyn MetricSink) {
     for (column, (family, unit)) in COLUMNS.iter().enumerate() {
-        if !admitted(devices).any(|device| column < device.columns) {
+        let shown = || admitted(devices).filter(|(_, device)| column < device.columns);
+        if shown().next().is_none() {
             return;
         }
         let mut family = family.open(sink);
-        for device in admitted(devices).filter(|device| column < device.columns) {
-            family.emit([&device.name], unit.value(device.values[column]));
+        for (name, device) in shown() {
+            family.emit([name], unit.value(device.values[column]));
         }
     }
 }
 
-fn emit_properties(devices: &[Device], sink: &mut dyn MetricSink) {
-    for device in admitted(devices) {
+fn emit_properties(devices: &Known<Device>, sink: &mut dyn MetricSink) {
+    for (device_name, device) in admitted(devices) {
         let udev = |key| device.udev.get(key);
         if !udev("ID_FS_TYPE").is_empty() {
             let keys = ["ID_FS_TYPE", "ID_FS_USAGE", "ID_FS_UUID", "ID_FS_VERSION"].map(udev);
             let [kind, usage, uuid, version] = keys;
-            FILESYSTEM.emit(sink, [&device.name, kind, usage, uuid, version], true);
+            FILESYSTEM.emit(sink, [device_name, kind, usage, uuid, version], true);
         }
         if !udev("DM_NAME").is_empty() {
             let keys = ["DM_LV_LAYER", "DM_LV_NAME", "DM_NAME", "DM_UUID", "DM_VG_NAME"].map(udev);
             let [layer, volume, name, uuid, group] = keys;
-            MAPPER.emit(sink, [&device.name, layer, volume, name, uuid, group], true);
+            MAPPER.emit(sink, [device_name, layer, volume, name, uuid, group], true);
         }
         if !udev("ID_ATA").is_empty() {
             for (family, key) in &ATA {
                 if let Some(value) = float(udev(key).as_bytes()) {
-                    family.emit(sink, [&device.name], value);
+                    family.emit(sink, [device_name], value);
                 }
             }
         }
@@ -232,36 +234,32 @@ fn emit_properties(devices: &[Device], sink: &mut dyn MetricSink) {
 }
 
 impl Device {
-    fn new(line: &Line<'_>, filter: &Filter, paths: &Paths) -> Self {
-        let name = text(line.name).into_owned();
+    fn new(name: &str, line: &Line<'_>, filter: &Filter, paths: &Paths) -> Self {
         let (major, minor) = (text(line.major).into_owned(), text(line.minor).into_owned());
-        // The kernel writes `!` in sysfs where a device name has a slash.
-        let directory = paths.sys("block").join(name.replace('/', "!"));
         Device {
-            admitted: filter.admits(&name),
-            rotational: FileReader::kept_open(directory.join("queue/rotational")),
+            admitted: filter.admits(name),
+            // The kernel writes `!` in sysfs where a device name has a slash.
+            directory: paths.sys("block").join(name.replace('/', "!")),
             udev: Record::new(paths.udev.join(format!("b{major}:{minor}"))),
             major,
             minor,
-            name,
             values: line.values,
             columns: line.columns,
         }
     }
 
-    fn is(&self, line: &Line<'_>) -> bool {
-        self.name.as_bytes() == line.name
-            && self.minor.as_bytes() == line.minor
-            && self.major.as_bytes() == line.major
+    fn has_numbers_of(&self, line: &Line<'_>) -> bool {
+        self.minor.as_bytes() == line.minor && self.major.as_bytes() == line.major
     }
 
-    fn emit_info(&mut self, info: &mut Opened<'_, 9>) {
-        let rotational = self.rotational.read().is_ok_and(|file| file.starts_with(b"1"));
+    fn emit_info(&self, name: &str, attributes: &mut Attributes, info: &mut Opened<'_, 9>) {
+        // Not kept open: a host may have more disks than a process has descriptors.
+        let rotational = attributes.number(&self.directory, "queue/rotational") == Some(1);
         let udev = |key| self.udev.get(key);
         let serials = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"].map(udev);
         let serial = serials.into_iter().find(|serial| !serial.is_empty()).unwrap_or_default();
         let values = [
-            self.name.as_str(),
+            name,
             &self.major,
             &self.minor,
             udev("ID_MODEL"),
@@ -371,6 +369,38 @@ mod tests {
         assert!(text.starts_with("node_disk_reads_completed_total{device=\"sdb\"} 7\n"), "{text}");
         let error = result.unwrap_err().to_string();
         assert!(error.ends_with("diskstats:1: expected a count, found \"x\""), "{error}");
+    }
+
+    #[test]
+    fn a_name_is_told_once_and_follows_its_numbers() {
+        let line = |minor, reads| format!("8 {minor} sda {reads} 0 0 0 0 0 0 0 0 0 0\n");
+        let host =
+            Host::new(&[("udev/b8:0", "E:ID_MODEL=Old\n"), ("udev/b8:16", "E:ID_MODEL=New\n")]);
+        host.write("proc/diskstats", line(0, 1) + &line(16, 2));
+        let mut collector = host.build(&DEF).unwrap();
+        let (text, _) = scrape(&mut *collector);
+        assert!(text.starts_with("node_disk_reads_completed_total{device=\"sda\"} 1\n"), "{text}");
+        assert_eq!(text.matches("node_disk_info").count(), 1, "{text}");
+        host.write("proc/diskstats", line(16, 3));
+        let (text, _) = scrape(&mut *collector);
+        assert!(text.contains("minor=\"16\",model=\"New\""), "{text}");
+    }
+
+    #[test]
+    fn as_many_disks_as_there_may_be_are_told_without_a_descriptor_each() {
+        let host = Host::new(&[("sys/block/d0/queue/rotational", "1\n")]);
+        let line = |disk| format!("8 {disk} d{disk} 1 0 0 0 0 0 0 0 0 0 0\n");
+        host.write("proc/diskstats", (0..20_000).map(line).collect::<String>());
+        let mut collector = host.build(&DEF).unwrap();
+        let (text, result) = scrape(&mut *collector);
+        result.unwrap();
+        assert!(text.contains(
+            "node_disk_info{device=\"d0\",major=\"8\",minor=\"0\",rotational=\"1\"} 1\n"
+        ));
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let open = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        let kept: Vec<_> = open.filter(|path| path.starts_with(host.dir.path())).collect();
+        assert_eq!(kept, [host.dir.path().join("proc/diskstats")]);
     }
 
     proptest! {
