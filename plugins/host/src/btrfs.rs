@@ -249,8 +249,8 @@ impl Btrfs {
         mounts().for_each(|mount| may_hang.note(&mount.mount_point, &mount.fs_type));
         let ours = mounts().filter(|mount| mount.fs_type == "btrfs");
         let ours = ours.filter(|mount| !may_hang.at(&mount.mount_point)).map(|mount| Mounted {
+            path: mount.path(&self.rootfs),
             source: mount.source.into_owned(),
-            path: self.rootfs.join(mount.mount_point.trim_start_matches('/')),
         });
         self.mounted = ours.collect();
     }

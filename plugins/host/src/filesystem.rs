@@ -119,6 +119,8 @@ struct Row {
     device: String,
     fs_type: String,
     mount_point: String,
+    /// Where it is asked.
+    path: PathBuf,
     major: String,
     minor: String,
     readonly: bool,
@@ -153,7 +155,7 @@ impl Filesystem {
         let mut may_hang = MayHang::default();
         (self.rows, self.broken) = self.rows(&mut may_hang);
         let target = |row: &Row| Target {
-            path: self.rootfs.join(row.mount_point.trim_start_matches('/')),
+            path: row.path.clone(),
             device: format!("{}:{}", row.major, row.minor),
             may_hang: may_hang.at(&row.mount_point),
         };
@@ -193,6 +195,7 @@ impl Filesystem {
             fs_type: mount.fs_type.clone().into_owned(),
             mount_point: without_root(&mount.mount_point, &self.rootfs.to_string_lossy())
                 .to_owned(),
+            path: mount.path(&self.rootfs),
             major: mount.major.to_owned(),
             minor: mount.minor.to_owned(),
             readonly: mount.readonly,
@@ -273,13 +276,11 @@ impl Answer {
 
 /// A mount point as the host names it.
 fn without_root<'a>(mount_point: &'a str, rootfs: &str) -> &'a str {
-    if rootfs == "/" {
-        return mount_point;
-    }
+    let rootfs = rootfs.trim_end_matches('/');
     match mount_point.strip_prefix(rootfs) {
-        Some("") => "/",
-        Some(stripped) => stripped,
-        None => mount_point,
+        Some("") if !rootfs.is_empty() => "/",
+        Some(stripped) if stripped.starts_with('/') => stripped,
+        _ => mount_point,
     }
 }
 
@@ -300,6 +301,7 @@ mod tests {
     use super::*;
     use crate::testing::{Host, lines, scrape, survives};
     use proptest::prelude::*;
+    use std::os::unix::ffi::OsStrExt;
 
     fn mounts(host: &Host, lines: &[(&str, &str, &str)]) {
         let line = |(path, kind, options): &(&str, &str, &str)| {
@@ -334,6 +336,20 @@ mod tests {
     }
 
     #[test]
+    fn a_mount_is_asked_by_its_bytes_and_named_in_text() {
+        let host = Host::new(&[]);
+        let directory = host.dir.path().join("disk");
+        let name = std::ffi::OsStr::from_bytes(b"a\\b\xe9");
+        std::fs::create_dir_all(directory.join(name)).unwrap();
+        let mut line = format!("36 35 98:7 / {}/", directory.display()).into_bytes();
+        line.extend_from_slice(b"a\\134b\xe9 rw - ext4 /dev/x rw\n");
+        host.write("proc/1/mountinfo", line);
+        let text = lines(&host, &DEF);
+        assert!(text.contains("a\\\\134b\u{fffd}\"} 0\n"), "{text}");
+        assert!(text.contains("node_filesystem_size_bytes"), "{text}");
+    }
+
+    #[test]
     fn a_mount_that_refuses_says_why() {
         let host = Host::new(&[]);
         mounts(&host, &[("gone", "nfs", "rw")]);
@@ -364,6 +380,8 @@ mod tests {
         assert_eq!(without_root("/host", "/host"), "/");
         assert_eq!(without_root("/var", "/host"), "/var");
         assert_eq!(without_root("/var", "/"), "/var");
+        assert_eq!(without_root("/hostel/x", "/host"), "/hostel/x", "only a whole part of a path");
+        assert_eq!(without_root("/host/var", "/host/"), "/var");
     }
 
     #[test]
@@ -384,6 +402,7 @@ mod tests {
             device: "nas:/x".into(),
             fs_type: "nfs4".into(),
             mount_point: "/nas".into(),
+            path: "/nas".into(),
             major: "0".into(),
             minor: "50".into(),
             readonly: false,

@@ -4,6 +4,9 @@
 //! wanted, nor ask a file system anything.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 use crate::parse::{shown, text};
 
@@ -14,6 +17,8 @@ pub(crate) struct Mount<'a> {
     pub(crate) minor: &'a str,
     /// Blanks and tabs decoded, other escapes as printed, as node_exporter has it.
     pub(crate) mount_point: Cow<'a, str>,
+    /// The mount point as printed.
+    raw_mount_point: &'a [u8],
     pub(crate) fs_type: Cow<'a, str>,
     pub(crate) source: Cow<'a, str>,
     /// `ro` among the options of the mount or of the file system.
@@ -43,11 +48,38 @@ pub(crate) fn parse(line: &[u8]) -> Result<Mount<'_>, String> {
         major,
         minor,
         mount_point: decode(mount_point),
+        raw_mount_point: mount_point,
         fs_type: text(fs_type),
         source: text(source),
         readonly: has(options, &[b"ro"]) || has(super_options, &[b"ro", b"emergency_ro"]),
         super_options,
     })
+}
+
+impl Mount<'_> {
+    /// Where the mount is reached from here, byte for byte: its name for people has lost what is not UTF-8. Where the
+    /// table is a container's own, `rootfs` stands before the mount points already.
+    pub(crate) fn path(&self, rootfs: &Path) -> PathBuf {
+        let path = PathBuf::from(OsString::from_vec(unescape(self.raw_mount_point)));
+        let on_host = path.strip_prefix(rootfs).or_else(|_| path.strip_prefix("/"));
+        rootfs.join(on_host.unwrap_or(&path))
+    }
+}
+
+/// The bytes behind the kernel's escapes, a backslash and three octal digits each.
+fn unescape(mut text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    while let [first, rest @ ..] = text {
+        let (byte, rest) = match text {
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', rest @ ..] => {
+                (((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0'), rest)
+            }
+            _ => (*first, rest),
+        };
+        bytes.push(byte);
+        text = rest;
+    }
+    bytes
 }
 
 fn has(options: &[u8], wanted: &[&[u8]]) -> bool {
@@ -80,6 +112,31 @@ mod tests {
         let mount = parse(b"36 35 0:7 / /m rw - tmpfs  rw,mode=0").unwrap();
         assert!(mount.source.is_empty() && !mount.readonly);
         assert!(parse(b"36 35 0:7 / /m ro,nosuid - tmpfs x rw").unwrap().readonly);
+    }
+
+    #[test]
+    fn a_path_has_its_own_bytes() {
+        let line = b"36 35 98:7 / /a\\040b\\134\\012\\9\xff\\04 rw - ext4 /dev/x rw";
+        let mount = parse(line).unwrap();
+        let path = mount.path(Path::new("/")).into_os_string().into_vec();
+        assert_eq!(path, b"/a b\\\n\\9\xff\\04");
+        assert_eq!(mount.mount_point, "/a b\\134\\012\\9\u{fffd}\\04");
+    }
+
+    #[test]
+    fn a_path_starts_at_the_root_of_the_host() {
+        for (mount_point, rootfs, path) in [
+            ("/host/var", "/host", "/host/var"),
+            ("/host", "/host/", "/host"),
+            ("/hostel/x", "/host", "/host/hostel/x"),
+            ("/var", "/host", "/host/var"),
+            ("/", "/host", "/host"),
+            ("/", "/", "/"),
+        ] {
+            let line = format!("36 35 98:7 / {mount_point} rw - ext4 /dev/x rw");
+            let mount = parse(line.as_bytes()).unwrap();
+            assert_eq!(mount.path(Path::new(rootfs)), Path::new(path));
+        }
     }
 
     #[test]

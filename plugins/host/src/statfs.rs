@@ -191,13 +191,23 @@ impl Stuck {
 pub(crate) fn message(errno: Errno) -> &'static str {
     match errno {
         Errno::EACCES => "permission denied",
+        Errno::EAGAIN => "resource temporarily unavailable",
+        Errno::EBUSY => "device or resource busy",
+        Errno::ECONNABORTED => "software caused connection abort",
+        Errno::ECONNREFUSED => "connection refused",
+        Errno::ECONNRESET => "connection reset by peer",
         Errno::EHOSTDOWN => "host is down",
         Errno::EHOSTUNREACH => "no route to host",
+        Errno::EINTR => "interrupted system call",
+        Errno::EINVAL => "invalid argument",
         Errno::EIO => "input/output error",
+        Errno::EKEYEXPIRED => "key has expired",
         Errno::ELOOP => "too many levels of symbolic links",
         Errno::ENAMETOOLONG => "file name too long",
+        Errno::ENETUNREACH => "network is unreachable",
         Errno::ENODEV => "no such device",
         Errno::ENOENT => "no such file or directory",
+        Errno::ENOKEY => "required key not available",
         Errno::ENOMEM => "cannot allocate memory",
         Errno::ENOSYS => "function not implemented",
         Errno::ENOTCONN => "transport endpoint is not connected",
@@ -205,8 +215,11 @@ pub(crate) fn message(errno: Errno) -> &'static str {
         Errno::ENXIO => "no such device or address",
         Errno::EOVERFLOW => "value too large for defined data type",
         Errno::EPERM => "operation not permitted",
+        Errno::EREMOTEIO => "remote I/O error",
+        Errno::ESHUTDOWN => "cannot send after transport endpoint shutdown",
         Errno::ESTALE => "stale NFS file handle",
         Errno::ETIMEDOUT => "connection timed out",
+        Errno::EUCLEAN => "structure needs cleaning",
         other => other.desc(),
     }
 }
@@ -348,6 +361,12 @@ mod tests {
         asker.ask(&targets(&["dead"]), &mut answers, deadline).unwrap();
         assert_eq!(answers, [Answer::Timeout]);
         world.heal();
+    }
+
+    #[test]
+    fn errors_of_dead_programs_and_servers_have_the_words_of_go() {
+        assert_eq!(message(Errno::ECONNABORTED), "software caused connection abort");
+        assert_eq!(message(Errno::EKEYEXPIRED), "key has expired");
     }
 
     #[test]
