@@ -90,16 +90,18 @@ struct Row {
 
 struct Channel {
     number: String,
+    /// Read at each scrape: programs write the names of the board's modules (rasdaemon's ras-mc-ctl).
     label: String,
 }
 
 impl Collector for Edac {
     /// A host without such a controller, or without a driver for it, has no errors to report and no failure.
     fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
-        let attributes = &mut self.attributes;
-        self.controllers.list_any(|name, path| {
-            Some(Controller::find(numbered(name, "mc")?, path, attributes))
-        })?;
+        self.controllers
+            .list_any(|name, path| Some(Controller::find(numbered(name, "mc")?, path)))?;
+        for row in self.controllers.iter_mut().flat_map(|device| &mut device.kept.rows) {
+            row.read_labels(&mut self.attributes);
+        }
         for at in 0..KINDS.len() {
             self.emit(KINDS[at], (&CONTROLLER[at], &ROW[at], &CHANNEL[at]), sink);
         }
@@ -141,26 +143,33 @@ impl Edac {
 }
 
 impl Controller {
-    fn find(number: &str, path: &Path, attributes: &mut Attributes) -> Self {
+    fn find(number: &str, path: &Path) -> Self {
         let names = entries(path).unwrap_or_default();
         let rows = names.iter().filter_map(|name| {
             let number = numbered(name, "csrow")?.to_owned();
             let path = path.join(name);
-            Some(Row { number, channels: Channel::find_all(&path, attributes), path })
+            Some(Row { number, channels: Channel::find_all(&path), path })
         });
         Controller { number: number.to_owned(), rows: rows.collect() }
     }
 }
 
+impl Row {
+    fn read_labels(&mut self, attributes: &mut Attributes) {
+        for channel in &mut self.channels {
+            let file = format!("ch{}_dimm_label", channel.number);
+            let label = attributes.optional(&self.path, &file).map(parse::text);
+            channel.label = label.map_or_else(|| "unknown".to_owned(), |label| spelled(&label));
+        }
+    }
+}
+
 impl Channel {
-    fn find_all(row: &Path, attributes: &mut Attributes) -> Vec<Self> {
+    fn find_all(row: &Path) -> Vec<Self> {
         let names = entries(row).unwrap_or_default();
         let channels = names.iter().filter_map(|name| {
             let number = numbered(name.strip_suffix("_ce_count")?, "ch")?.to_owned();
-            let label =
-                attributes.optional(row, &format!("ch{number}_dimm_label")).map(parse::text);
-            let label = label.map_or_else(|| "unknown".to_owned(), |label| spelled(&label));
-            Some(Channel { number, label })
+            Some(Channel { number, label: String::new() })
         });
         channels.collect()
     }
@@ -180,7 +189,7 @@ fn numbered<'n>(name: &'n str, prefix: &str) -> Option<&'n str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Host, lines};
+    use crate::testing::{Host, lines, scrape};
 
     #[test]
     fn errors_come_by_controller_row_and_channel() {
@@ -200,5 +209,15 @@ mod tests {
              node_edac_csrow_uncorrectable_errors_total{controller=\"1\",csrow=\"unknown\"} 2\n";
         assert_eq!(lines(&host, &DEF), expected);
         assert_eq!(lines(&Host::new(&[]), &DEF), "");
+    }
+    #[test]
+    fn a_module_may_be_named_later() {
+        let row = "sys/devices/system/edac/mc/mc0/csrow0";
+        let (count, label) = (format!("{row}/ch0_ce_count"), format!("{row}/ch0_dimm_label"));
+        let host = Host::new(&[(&count, "0\n"), (&label, "mc#0csrow#0channel#0\n")]);
+        let mut collector = host.build(&DEF).unwrap();
+        assert!(scrape(&mut *collector).0.contains("dimm_label=\"mc0_csrow0_channel0\""));
+        host.write(&label, "CPU1_DIMM_A1\n");
+        assert!(scrape(&mut *collector).0.contains("dimm_label=\"CPU1_DIMM_A1\""));
     }
 }
