@@ -3,6 +3,7 @@
 //! A status file is 20 bytes that runsv(8) replaces at each change, so nothing is asked of a supervisor and none can
 //! hang. It must not know other supervisors, though they would share the families.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use vigie_core::collect::{
@@ -83,12 +84,18 @@ impl Runit {
     /// Nothing for what no supervisor was ever started for.
     fn status(&mut self, service: &Path) -> Result<Option<Status>, CollectError> {
         let file = service.join("supervise/status");
-        if !file.exists() {
-            return Ok(None);
-        }
-        let status = parse(self.status.read_from(&file)?);
+        let status = match self.status.read_from(&file) {
+            Ok(bytes) => parse(bytes),
+            Err(CollectError::Read { source, .. }) if is_absent(&source) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         status.map(Some).map_err(|what| CollectError::parse(file, 0, what))
     }
+}
+
+/// What cannot be looked into is there: runsv(8) lets only its user into `supervise`.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// runsv(8) starts a service by itself unless this file exists; node_exporter looks for it one level deeper.
@@ -173,6 +180,18 @@ mod tests {
         assert!(text.starts_with("node_service_state{service=\"b\""), "{text}");
         let error = result.unwrap_err().to_string();
         assert!(error.ends_with("a/supervise/status:0: expected 20 bytes, found 5"), "{error}");
+    }
+
+    #[test]
+    fn a_status_that_cannot_be_opened_is_an_error() {
+        let host = host();
+        host.write("etc/service/web/supervise/lock", "");
+        // Root may open everything but a link to itself.
+        let status = host.dir.path().join("etc/service/web/supervise/status");
+        std::os::unix::fs::symlink("status", &status).unwrap();
+        let (text, result) = scrape(&mut *host.build(&DEF).unwrap());
+        let error = result.unwrap_err().to_string();
+        assert!(text.is_empty() && error.contains("web/supervise/status"), "{error}");
     }
 
     #[test]
