@@ -151,10 +151,11 @@ where
     Ok(number.ok_or_else(|| flags.error(name, what()))?)
 }
 
-/// A duration as Go writes it: `3.46608s`, `1ms`.
+/// A duration as Go writes it: `3.46608s`, `1ms`, `0`.
 fn seconds(flags: &Flags, name: &str) -> Result<f64, BuildError> {
     let text = flags.text(name);
-    let seconds = text.parse().map(|duration: jiff::SignedDuration| duration.as_secs_f64());
+    let with_unit = if text == "0" { "0s" } else { text };
+    let seconds = with_unit.parse().map(|duration: jiff::SignedDuration| duration.as_secs_f64());
     let what = || format!("expected a duration such as 1ms or 3.5s, found {text:?}");
     let seconds = seconds.ok().filter(|seconds| *seconds >= 0.0);
     Ok(seconds.ok_or_else(|| flags.error(name, what()))?)
@@ -287,7 +288,8 @@ mod tests {
         }
         let far = Host::new(&[]).flag(SERVER, &["192.0.2.1"]).flag(IS_LOCAL, &["true"]);
         assert!(far.build(&DEF).is_ok() && Host::new(&[]).build(&DEF).is_ok());
-        assert!(Host::new(&[]).flag(SERVER, &["::1"]).build(&DEF).is_ok());
+        let zero = Host::new(&[]).flag(SERVER, &["::1"]).flag(TOLERANCE, &["0"]);
+        assert!(zero.build(&DEF).is_ok());
     }
 
     #[test]

@@ -115,18 +115,16 @@ impl Zone {
     }
 }
 
-/// Zones called `package-1` are number 1 of `package`; those of one name are counted in the order of their
-/// directories.
+/// Zones called `package-1` are number 1 of `package`; one without a number follows the one of its name before it, in
+/// the order of their directories.
 fn name_zones<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Zone> {
     let mut used: HashMap<&str, u64> = HashMap::new();
     let zones = names.map(|whole| {
         let numbered = whole.split_once('-');
         let numbered = numbered.and_then(|(name, at)| Some((name, parse::number(at.as_bytes())?)));
-        let (name, index) = numbered.unwrap_or_else(|| {
-            let next = used.entry(whole).or_default();
-            *next += 1;
-            (whole, *next - 1)
-        });
+        let (name, index) =
+            numbered.unwrap_or_else(|| (whole, used.get(whole).copied().unwrap_or_default()));
+        used.insert(name, index.saturating_add(1));
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
         Zone {
@@ -145,7 +143,8 @@ mod tests {
 
     #[test]
     fn zones_get_their_number_from_the_name_or_by_counting() {
-        let names = ["package-0", "core", "package-1", "core", "package-0-die-1", "psys"];
+        let names =
+            ["package-0", "core", "package-1", "core", "package", "package-0-die-1", "psys"];
         let zones = name_zones(names.into_iter());
         let shown: Vec<_> = zones.iter().map(|z| (&*z.name, &*z.index, &*z.family)).collect();
         assert_eq!(
@@ -155,6 +154,7 @@ mod tests {
                 ("core", "0", "node_rapl_core_joules_total"),
                 ("package", "1", "node_rapl_package_joules_total"),
                 ("core", "1", "node_rapl_core_joules_total"),
+                ("package", "2", "node_rapl_package_joules_total"),
                 ("package-0-die-1", "0", "node_rapl_package_0_die_1_joules_total"),
                 ("psys", "0", "node_rapl_psys_joules_total"),
             ]
