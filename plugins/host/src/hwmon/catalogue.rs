@@ -47,7 +47,7 @@ static KNOWN: [Family<2>; 60] = [
     gauge("node_hwmon_fan_target_rpm", "Speed each fan is to have."),
     gauge("node_hwmon_fan_tolerance", "How far each fan may be from its target."),
     gauge("node_hwmon_freq_freq_mhz", "Frequency, by the name of what has it."),
-    gauge("node_hwmon_humidity", "Relative humidity, as a part of 1."),
+    gauge("node_hwmon_humidity", "Relative humidity; 0.1 is the whole, as node_exporter counts."),
     gauge("node_hwmon_in_alarm", "Whether each voltage is out of its limits."),
     gauge(
         "node_hwmon_in_beep_enabled",

@@ -135,7 +135,7 @@ fn unit_of(kind: &str, property: &str) -> (&'static str, Scale) {
         ("power", _) => ("_watt", Scale::Millionths),
         ("humidity", _) => ("", Scale::Millionths),
         ("fan", "input" | "min" | "max" | "target") => ("_rpm", Scale::One),
-        ("freq", _) => (MEGAHERTZ, Scale::Millionths),
+        ("freq", "input") => (MEGAHERTZ, Scale::Millionths),
         _ => ("", Scale::One),
     }
 }
@@ -201,6 +201,8 @@ mod tests {
             ("fan", "fault", "node_hwmon_fan_fault"),
             ("pwm", "", "node_hwmon_pwm"),
             ("curr", "Max-X", "node_hwmon_curr_max_x_amps"),
+            ("freq", "input", "node_hwmon_freq_freq_mhz"),
+            ("freq", "max", "node_hwmon_freq_max"),
         ] {
             assert_eq!(name(kind, property), expected);
         }
