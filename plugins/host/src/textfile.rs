@@ -4,6 +4,7 @@
 //! cannot be shown is reported with the files it stands in. It must not know how the text format
 //! is read.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -53,7 +54,7 @@ struct TextFile {
     sources: Vec<Source>,
     merged: Merged,
     /// What was last logged: a trouble is logged when it begins.
-    reported: Vec<String>,
+    reported: HashSet<String>,
 }
 
 /// A file, as it was read last.
@@ -75,25 +76,21 @@ impl TextFile {
             directories: directories.iter().filter(|path| !path.is_empty()).cloned().collect(),
             sources: Vec::new(),
             merged: Merged::default(),
-            reported: Vec::new(),
+            reported: HashSet::new(),
         }
     }
 
     /// Reads what changed; returns the directories that could not be read.
     fn update(&mut self, now: SystemTime) -> Vec<String> {
         let (paths, mut troubles) = self.list();
-        let is_same = |(source, path): (&Source, &PathBuf)| source.path == *path;
-        let mut stale =
-            self.sources.len() != paths.len() || !self.sources.iter().zip(&paths).all(is_same);
-        let mut known = std::mem::take(&mut self.sources);
-        for (index, path) in paths.into_iter().enumerate() {
-            let place = known.get(index).filter(|source| source.path == path).map(|_| index);
-            let place = place.or_else(|| known.iter().position(|source| source.path == path));
-            let source = match place.and_then(|place| known.get_mut(place)) {
-                Some(source) => std::mem::replace(source, Source::unread(PathBuf::new())),
-                None => Source::unread(path),
-            };
-            self.sources.push(source);
+        let known = self.sources.iter().map(|source| &source.path);
+        let mut stale = !known.eq(&paths);
+        if stale {
+            let known = std::mem::take(&mut self.sources).into_iter();
+            let mut known: HashMap<_, _> =
+                known.map(|source| (source.path.clone(), source)).collect();
+            let source = |path| known.remove(&path).unwrap_or_else(|| Source::unread(path));
+            self.sources = paths.into_iter().map(source).collect();
         }
         for source in &mut self.sources {
             stale |= source.refresh(now);
@@ -109,7 +106,11 @@ impl TextFile {
     /// The files in all directories, by directory and name.
     fn list(&self) -> (Vec<PathBuf>, Vec<String>) {
         let (mut paths, mut troubles) = (Vec::new(), Vec::new());
-        for directory in self.directories.iter().flat_map(|pattern| expand(pattern)) {
+        let directories = self.directories.iter().flat_map(|pattern| expand(pattern));
+        // Without doubled slashes, which a label would show.
+        let directories = directories.map(|path| path.components().collect::<PathBuf>());
+        let mut met = HashSet::new();
+        for directory in directories.filter(|path| met.insert(path.clone())) {
             match names(&directory) {
                 Ok(names) => paths.extend(names.iter().map(|name| directory.join(name))),
                 Err(error) => {
@@ -122,10 +123,10 @@ impl TextFile {
     }
 
     fn report(&mut self, troubles: Vec<String>) {
-        for trouble in troubles.iter().filter(|trouble| !self.reported.contains(trouble)) {
+        for trouble in troubles.iter().filter(|trouble| !self.reported.contains(*trouble)) {
             tracing::warn!("textfile: {trouble}");
         }
-        self.reported = troubles;
+        self.reported = troubles.into_iter().collect();
     }
 }
 
@@ -168,40 +169,36 @@ impl Source {
         self.outcome.as_ref().ok().map(|page| (self.path.as_path(), page))
     }
 
-    /// Reads the file if it changed; whether it did.
+    /// Reads the file if it changed; whether that changes what is shown.
     fn refresh(&mut self, now: SystemTime) -> bool {
         let metadata = std::fs::metadata(&self.path);
         let stamp = metadata.as_ref().ok().map(stamp);
         if stamp.is_some() && stamp == self.stamp {
             return false;
         }
+        let was_shown = self.outcome.is_ok();
+        // What cannot be read is tried again: the reason may go away and the file stay.
         self.stamp = None;
-        self.outcome = metadata.map_err(|error| self.failure(&error)).and_then(|metadata| {
-            self.changed = metadata.mtime();
-            let page = self.parse(&metadata);
-            let ripe = metadata.modified().is_ok_and(|changed| changed + RIPE < now);
-            self.stamp = stamp.filter(|_| ripe);
-            page
-        });
-        true
+        let text = metadata.and_then(|metadata| Ok((read(&self.path, &metadata)?, metadata)));
+        self.outcome = match text {
+            Ok((text, metadata)) => {
+                self.changed = metadata.mtime();
+                let ripe = metadata.modified().is_ok_and(|changed| changed + RIPE < now);
+                self.stamp = stamp.filter(|_| ripe);
+                self.parse(&text)
+            }
+            Err(error) => Err(format!("cannot read {}: {error}", self.path.display())),
+        };
+        was_shown || self.outcome.is_ok()
     }
 
-    fn parse(&self, metadata: &Metadata) -> Result<Exposition, String> {
-        // Asked before the file is opened: to open a pipe or a device may wait or have effects.
-        let text = match metadata.is_file() {
-            true => read(&self.path).map_err(|error| self.failure(&error))?,
-            false => return Err(self.failure(&io::Error::other("it is no regular file"))),
-        };
+    fn parse(&self, text: &[u8]) -> Result<Exposition, String> {
         let path = self.path.display();
         let page = Exposition::parse(text).map_err(|error| format!("{path}, {error}"))?;
         match page.families.iter().find(|family| family.has_timestamps()) {
             Some(family) => Err(format!("{path}: timestamps are not supported ({})", family.name)),
             None => Ok(page),
         }
-    }
-
-    fn failure(&self, error: &io::Error) -> String {
-        format!("cannot read {}: {error}", self.path.display())
     }
 }
 
@@ -213,16 +210,28 @@ fn stamp(file: &Metadata) -> Stamp {
 /// More than any program leaves; what is larger would only fill the memory.
 const LARGEST: u64 = 32 << 20;
 
+fn read(path: &Path, metadata: &Metadata) -> io::Result<Vec<u8>> {
+    // Asked before the file is opened: to open a pipe or a device may wait or have effects.
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if metadata.len() > LARGEST {
+        return Err(too_large());
+    }
+    read_opened(path)
+}
+
 /// Never waits, whatever the path has become since it was looked at.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read_opened(path: &Path) -> io::Result<Vec<u8>> {
     let file: File =
         OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let mut text = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        return Err(io::Error::other("it is larger than 32 MiB"));
-    }
-    Ok(text)
+    if text.len() as u64 > LARGEST { Err(too_large()) } else { Ok(text) }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other("it is larger than 32 MiB")
 }
 
 #[cfg(test)]
@@ -293,7 +302,10 @@ mod tests {
         let text = lines(&host, &DEF);
         assert!(text.starts_with("good 1\n") && has_error(&text), "{text}");
         assert_eq!(text.lines().count(), 3, "{text}");
-        assert!(read(&at("fifo.prom")).unwrap().is_empty(), "opened, a pipe does not wait either");
+        assert!(
+            read_opened(&at("fifo.prom")).unwrap().is_empty(),
+            "opened, a pipe does not wait either"
+        );
     }
 
     #[test]
@@ -318,6 +330,49 @@ mod tests {
         assert!(!collector.sources[0].refresh(later), "nor is a bad one read again");
         std::fs::remove_file(host.dir.path().join("text/a.prom")).unwrap();
         assert!(collector.update(later).is_empty() && collector.sources.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_tried_again() {
+        let host = host(&[("a.prom", "x 1\n")]);
+        let mut source = Source::unread(host.dir.path().join("text"));
+        let later = SystemTime::now() + Duration::from_secs(3600);
+        assert!(source.refresh(later), "a directory is no file");
+        assert!(source.outcome.is_err() && source.stamp.is_none(), "nothing is known of it");
+        assert!(!source.refresh(later), "what is not shown stays so");
+    }
+
+    #[test]
+    fn a_directory_that_is_named_twice_is_read_once() {
+        let host = Host::new(&[("text/a.prom", "x 1\n")]);
+        let directory = host.path("text");
+        let again = [directory.as_str(), &format!("{directory}//"), &host.path("te*")];
+        let text = lines(&host.flag(DIRECTORY, &again), &DEF);
+        let mtime = format!("node_textfile_mtime_seconds{{file=\"{directory}/a.prom\"}}");
+        assert!(text.matches(&mtime).count() == 1 && !has_error(&text), "{text}");
+    }
+
+    #[test]
+    fn the_families_of_the_collector_are_its_own() {
+        let host = host(&[("a.prom", "node_textfile_scrape_error 7\nx 1\n")]);
+        assert_eq!(lines(&host, &DEF).matches("node_textfile_scrape_error").count(), 1);
+        assert!(has_error(&lines(&host, &DEF)));
+    }
+
+    #[test]
+    fn thousands_of_files_are_met_without_a_search() {
+        let host = Host::new(&[]);
+        for file in 0..3000 {
+            host.write(&format!("text/b{file}.prom"), format!("x{{file=\"{file}\"}} 1\nsame 1\n"));
+        }
+        let directory = host.path("text");
+        let host = host.flag(DIRECTORY, &[&directory]);
+        let mut collector = host.build(&DEF).unwrap();
+        for _ in 0..2 {
+            let (text, _) = scrape(&mut *collector);
+            assert!(has_error(&text) && text.matches("x{file").count() == 3000);
+            host.write("text/a.prom", "moves_all 1\n");
+        }
     }
 
     #[test]

@@ -81,6 +81,13 @@ struct Growing<'a> {
 
 impl<'a> Merging<'a> {
     fn add(&mut self, file: usize, index: usize, family: &'a ExposedFamily) {
+        if [super::ERROR.doc().name, super::MTIME.doc().name].contains(&family.name.as_str()) {
+            let path = self.paths.get(file).map(|path| path.display().to_string());
+            let path = path.unwrap_or_default();
+            let what = format!("{} in {path} is the collector's own; it is left out", family.name);
+            self.troubles.push(what);
+            return;
+        }
         let next = self.families.len();
         let at = *self.index.entry(&family.name).or_insert(next);
         if at == next {
@@ -130,13 +137,24 @@ impl<'a> Merging<'a> {
         let paths = self.paths;
         let finished = |family: Growing<'_>| {
             let files = family.pieces.iter().filter_map(|piece| paths.get(piece.file));
-            let files: Vec<_> = files.map(|path| path.display().to_string()).collect();
+            let files = files.map(|path| path.display().to_string());
             let help = family.help.map(|(help, _)| help.to_owned());
-            let help = help.unwrap_or_else(|| format!("Metric read from {}", files.join(", ")));
+            let help = help.unwrap_or_else(|| read_from(files.collect()));
             Family { help, pieces: family.pieces }
         };
         let families = self.families.into_iter().map(finished).collect();
         Merged { families, troubles: self.troubles }
+    }
+}
+
+/// A help text for a family that has none of its own; each scrape pays for its length.
+fn read_from(files: Vec<String>) -> String {
+    const NAMED: usize = 10;
+    let (named, others) = files.split_at(files.len().min(NAMED));
+    let named = named.join(", ");
+    match others.len() {
+        0 => format!("Metric read from {named}"),
+        count => format!("Metric read from {named} and {count} other files"),
     }
 }
 
@@ -176,6 +194,8 @@ mod tests {
         assert!(troubles.is_empty());
         let (text, _) = merge(&["x 1\n", "x{a=\"1\"} 1\n"]);
         assert!(text.starts_with("# HELP x Metric read from a, b\n"), "{text}");
+        let many = read_from((0..5000).map(|file| file.to_string()).collect());
+        assert!(many.ends_with("8, 9 and 4990 other files"), "{many}");
     }
 
     #[test]
