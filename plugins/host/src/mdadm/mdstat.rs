@@ -85,7 +85,10 @@ fn parse_array<'a>(
     };
     let no_size = || (line_number, format!("expected a line of blocks after {}", shown(line)));
     let &(size_number, size) = details.first().ok_or_else(no_size)?;
-    let (blocks, status) = parse_size(size).map_err(|what| (size_number, what))?;
+    // Of an array without a single disk the kernel prints no size.
+    let is_empty = state == State::Inactive && !line.contains(&b'[');
+    let sized = if is_empty { Ok((0, None)) } else { parse_size(size) };
+    let (blocks, status) = sized.map_err(|what| (size_number, what))?;
     let (disks, active) = match status {
         // Levels without redundancy tell no status: each disk has its number in brackets.
         _ if contains(line, b"raid0") || contains(line, b"linear") => {
@@ -132,11 +135,11 @@ fn pair(word: &[u8], open: &[u8], close: &[u8]) -> Option<(u64, u64)> {
 }
 
 impl Array<'_> {
-    /// `[=>...]  recovery = 8.5% (16775552/195310144) finish=17.0min`, or `resync=DELAYED`; other lines, such
-    /// as those of bitmaps, say nothing of it.
+    /// `[=>...]  recovery = 8.5% (16775552/195310144) finish=17.0min`, or `resync=DELAYED`, or `recover=REMOTE` where
+    /// another node of a cluster does it; other lines, such as those of bitmaps, say nothing of it.
     fn take_progress(&mut self, line: &[u8]) -> Result<(), String> {
         let running = [
-            (&b"recovery"[..], State::Recovering),
+            (&b"recover"[..], State::Recovering),
             (b"check", State::Checking),
             (b"reshape", State::Reshaping),
             (b"resync", State::Resyncing),
@@ -145,7 +148,9 @@ impl Array<'_> {
             return Ok(());
         };
         self.state = state;
-        self.synced = if contains(line, b"PENDING") || contains(line, b"DELAYED") {
+        let is_told =
+            ![&b"PENDING"[..], b"DELAYED", b"REMOTE"].iter().any(|word| contains(line, word));
+        self.synced = if !is_told {
             0
         } else {
             let done = words(line).find_map(|word| pair(word, b"(", b")"));
@@ -193,6 +198,8 @@ mod tests {
             ("resync=PENDING", State::Resyncing),
             ("resync=DELAYED", State::Resyncing),
             ("check=DELAYED", State::Checking),
+            ("resync=REMOTE", State::Resyncing),
+            ("recover=REMOTE", State::Recovering),
         ] {
             let text =
                 format!("md8 : active raid1 sdb1[1] sda1[0]\n  19 blocks [2/2] [UU]\n  {word}\n");
@@ -213,6 +220,12 @@ mod tests {
             array("md219 : inactive sdb[2](S) sdc[1](S)\n  7932 blocks super external:imsm\n");
         assert_eq!((array.disks, array.active, array.spare), (0, 0, 2));
         assert_eq!(array.state, State::Inactive);
+    }
+
+    #[test]
+    fn an_array_may_have_lost_all_its_disks() {
+        let array = array("md0 : inactive super 1.2\n       \n");
+        assert_eq!((array.disks, array.blocks, array.state), (0, 0, State::Inactive));
     }
 
     #[test]
