@@ -6,8 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use vigie_core::collect::{CollectError, Collector, CollectorDef, CollectorInfo, Scrape};
-use vigie_core::metric::{Family, MetricSink, Value};
+use vigie_core::metric::{Family, MetricSink};
 
+use crate::parse::scaled;
 use crate::sysfs::{Attributes, entries, entries_if_any};
 
 const LABELS: [&str; 2] = ["device", "sysfs_name"];
@@ -103,7 +104,7 @@ impl DmMultipath {
             ACTIVE.emit(sink, labels, suspended == 0);
         }
         if let Some(sectors) = self.attributes.number(directory, "size") {
-            SIZE.emit(sink, labels, bytes(sectors));
+            SIZE.emit(sink, labels, scaled(sectors, SECTOR));
         }
         // A device that is going away has no slaves any more.
         let slaves = directory.join("slaves");
@@ -123,9 +124,7 @@ impl DmMultipath {
 }
 
 /// Sysfs counts in sectors of 512 bytes, whatever the device's own.
-fn bytes(sectors: u64) -> Value<'static> {
-    sectors.checked_mul(512).map_or(Value::F64(sectors as f64 * 512.0), Value::U64)
-}
+const SECTOR: u64 = 512;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
 //! Sizes as bcache prints them (drivers/md/bcache/util.c, `bch_hprint`).
 //!
-//! They are cut to a letter for a power of 1024 and digits after a point that count in 1/1024, not in tenths. It
-//! must not know where they stand.
+//! They are cut to a letter for a power of 1024 and digits after a point. Kernels before 4.14 count hundreds of
+//! 1/1024 there, newer ones tenths; node_exporter takes all for the former, and so does this. It must not know where
+//! the sizes stand.
 
 use crate::parse::number;
 
@@ -16,7 +17,7 @@ pub(super) fn parse(text: &[u8]) -> Option<f64> {
     let mut parts = digits.splitn(2, |&byte| byte == b'.');
     let whole = number(parts.next()?)? as f64;
     let fraction = match parts.next() {
-        // Up to four digits, 0 to 1023: not a decimal fraction.
+        // Not a decimal fraction: `.10` is more than `.9`.
         Some(digits) => number(digits)? as f64 / 10.24,
         None => 0.0,
     };
@@ -67,8 +68,9 @@ mod tests {
         fn what_the_kernel_prints_is_read_back_within_its_rounding(size in 1024u64..u64::MAX) {
             let power = (63 - size.leading_zeros()) / 10;
             let unit = 1u64 << (10 * power);
-            // bch_hprint cuts what is left to a tenth of 1/1024ths.
-            let text = format!("{}{}", size / unit, ["", "k", "M", "G", "T", "P", "E"][power as usize]);
+            let rest = (u128::from(size % unit) * 10 / u128::from(unit)) as u64;
+            let letter = ["", "k", "M", "G", "T", "P", "E"][power as usize];
+            let text = format!("{}.{rest}{letter}", size / unit);
             let read = parse(text.as_bytes()).unwrap();
             assert!(read <= size as f64 && size as f64 <= read + unit as f64);
         }

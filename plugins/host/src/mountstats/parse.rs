@@ -72,9 +72,11 @@ impl<'a> Reading<'a> {
     fn take(&mut self, line: &'a [u8]) -> Result<(), String> {
         let mut words = words(line);
         let first = words.next().unwrap_or_default();
-        if first == b"device" {
-            self.begin(words)?;
-            return Ok(());
+        match first {
+            b"device" => return self.begin(words),
+            // `no device mounted on / with fstype rootfs`
+            b"no" => self.place = Place::Elsewhere,
+            _ => {}
         }
         let Some(mount) = self.mounts.last_mut().filter(|_| self.place != Place::Elsewhere) else {
             return Ok(());
@@ -167,10 +169,12 @@ mod tests {
             device nas:/a\\040b mounted on /a\\040b with fstype nfs4 statvers=1.1\n\tage:\t2\n\
             \tcaps:\tcaps=0xfff7\n\tRPC iostats version: 1.1  p/v: 100003/4 (nfs)\n\
             \tper-op statistics\n\t        NULL: 1 2\n\t        NULL: 3 4\n\n\tage:\t3\n\
-            device /dev/sda mounted on /x with fstype nfsd\n\tage:\t4\n";
+            device /dev/sda mounted on /x with fstype nfsd\n\tage:\t4\n\
+            device nas:/c mounted on /c with fstype nfs statvers=1.1\n\tper-op statistics\n\
+            no device mounted on / with fstype rootfs\n\tage:\t5\n";
         let (mounts, result) = parse(file);
         result.unwrap();
-        assert_eq!(mounts.len(), 1);
+        assert_eq!((mounts.len(), mounts[1].age), (2, None));
         assert_eq!((&*mounts[0].export, &*mounts[0].mount_point), ("nas:/a\\040b", "/a b"));
         assert_eq!(mounts[0].age, Some(3));
         assert_eq!(mounts[0].operations, [Operation { name: "NULL".into(), numbers: vec![1, 2] }]);
