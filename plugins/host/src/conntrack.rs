@@ -1,7 +1,8 @@
 //! `conntrack`: the table of tracked connections (PROC/sys/net/netfilter, PROC/1/net/stat/nf_conntrack).
 //!
-//! How full the table is, and what happened to packets on the way in, summed over the CPUs. It must not know single
-//! connections.
+//! How full the table is, and what happened to packets on the way in, summed over the CPUs. PROC/sys/net shows every
+//! process its own network, PROC/1/net that of the host, so the latter is asked where both have a figure. It must not
+//! know single connections.
 
 use vigie_core::collect::{
     CollectError, Collector, CollectorDef, CollectorInfo, FileReader, Scrape,
@@ -71,44 +72,50 @@ struct Conntrack {
 
 impl Collector for Conntrack {
     fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
-        let mut result = emit_sysctl(&ENTRIES, &mut self.count, sink);
-        result = result.and(emit_sysctl(&LIMIT, &mut self.max, sink));
         // Without the module nothing of it exists.
-        if let Err(CollectError::NoData(_)) = result {
-            return result;
-        }
-        let file = self.stat.read().map_err(CollectError::missing_is_no_data)?;
-        let (sums, parsed) = sum(file);
+        let own = match read_sysctl(&mut self.count) {
+            Err(CollectError::NoData(what)) => return Err(CollectError::NoData(what)),
+            own => own,
+        };
+        let stat = self.stat.read().map_err(CollectError::missing_is_no_data).map(sum);
+        let entries = stat.as_ref().ok().and_then(|(sums, _)| sums.entries).map_or(own, Ok);
+        let entries = entries.map(|entries| ENTRIES.emit(sink, [], entries));
+        let limit = read_sysctl(&mut self.max).map(|limit| LIMIT.emit(sink, [], limit));
+        let (sums, parsed) = stat?;
         for (column, family) in &COLUMNS {
-            family.emit(sink, [], sums[*column]);
+            family.emit(sink, [], sums.columns[*column]);
         }
-        result.and(parsed.map_err(|(line, what)| CollectError::parse(self.stat.path(), line, what)))
+        let parsed =
+            parsed.map_err(|(line, what)| CollectError::parse(self.stat.path(), line, what));
+        entries.and(limit).and(parsed)
     }
 }
 
-fn emit_sysctl(
-    family: &'static Family,
-    file: &mut FileReader,
-    sink: &mut dyn MetricSink,
-) -> Result<(), CollectError> {
+fn read_sysctl(file: &mut FileReader) -> Result<u64, CollectError> {
     let word = file.read().map_err(CollectError::missing_is_no_data)?.trim_ascii();
-    let Some(value) = number(word) else {
-        let what = format!("expected a number of connections, found {}", shown(word));
-        return Err(CollectError::parse(file.path(), 1, what));
-    };
-    family.emit(sink, [], value);
-    Ok(())
+    let value = number(word)
+        .ok_or_else(|| format!("expected a number of connections, found {}", shown(word)));
+    value.map_err(|what| CollectError::parse(file.path(), 1, what))
+}
+
+/// What the CPUs say together.
+#[derive(Default)]
+struct Sums {
+    /// Connections tracked now, which every CPU's line says; none without a line.
+    entries: Option<u64>,
+    columns: [u64; MOST_COLUMNS],
 }
 
 /// Sums every line that is understood; the first that is not is the error.
-fn sum(file: &[u8]) -> ([u64; MOST_COLUMNS], Result<(), (usize, String)>) {
-    let mut sums = [0u64; MOST_COLUMNS];
+fn sum(file: &[u8]) -> (Sums, Result<(), (usize, String)>) {
+    let mut sums = Sums::default();
     let mut result = Ok(());
     // One line of headings.
     for (line_number, line) in lines(file).skip(1) {
         match parse(line) {
             Ok(values) => {
-                for (sum, value) in sums.iter_mut().zip(values) {
+                sums.entries = Some(values[0]);
+                for (sum, value) in sums.columns.iter_mut().zip(values) {
                     *sum = sum.wrapping_add(value);
                 }
             }
@@ -144,17 +151,18 @@ mod tests {
 
     fn host(stat: &str) -> Host {
         Host::new(&[
-            ("proc/sys/net/netfilter/nf_conntrack_count", "123\n"),
+            ("proc/sys/net/netfilter/nf_conntrack_count", "5\n"),
             ("proc/sys/net/netfilter/nf_conntrack_max", "65536\n"),
             ("proc/1/net/stat/nf_conntrack", stat),
         ])
     }
 
+    /// 0x21 connections of the host, not the 5 of the network that the reader is in.
     #[test]
     fn columns_are_summed_over_the_cpus_and_the_last_may_be_missing() {
         assert_eq!(
             lines(&host(STAT), &DEF),
-            "node_nf_conntrack_entries 123\nnode_nf_conntrack_entries_limit 65536\n\
+            "node_nf_conntrack_entries 33\nnode_nf_conntrack_entries_limit 65536\n\
              node_nf_conntrack_stat_found 2\nnode_nf_conntrack_stat_invalid 3\n\
              node_nf_conntrack_stat_ignore 23595\nnode_nf_conntrack_stat_insert 13\n\
              node_nf_conntrack_stat_insert_failed 15\nnode_nf_conntrack_stat_drop 13\n\
@@ -167,6 +175,17 @@ mod tests {
         let host = Host::new(&[("proc/1/net/stat/nf_conntrack", STAT)]);
         let (text, result) = scrape(&mut *host.build(&DEF).unwrap());
         assert!(text.is_empty());
+        assert_eq!(result.unwrap_err().kind(), "no_data");
+    }
+
+    #[test]
+    fn a_kernel_without_the_statistics_still_tells_how_full_the_table_is() {
+        let host = host("");
+        let (text, _) = scrape(&mut *host.build(&DEF).unwrap());
+        assert!(text.starts_with("node_nf_conntrack_entries 5\n"), "{text}");
+        std::fs::remove_file(host.path("proc/1/net/stat/nf_conntrack")).unwrap();
+        let (text, result) = scrape(&mut *host.build(&DEF).unwrap());
+        assert_eq!(text, "node_nf_conntrack_entries 5\nnode_nf_conntrack_entries_limit 65536\n");
         assert_eq!(result.unwrap_err().kind(), "no_data");
     }
 
