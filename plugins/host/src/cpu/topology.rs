@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use vigie_core::collect::{FileReader, Paths};
 use vigie_core::metric::{Family, MetricSink};
 
-use crate::cpulist::directories;
+use crate::cpulist::{directories, ranges};
 use crate::parse::number;
 
 pub(super) static CORE_THROTTLES: Family<2> = Family::counter(
@@ -29,7 +29,13 @@ pub(super) static ONLINE: Family<1> =
 pub(super) struct Topology {
     cores: Vec<Counted<2>>,
     packages: Vec<Counted<1>>,
-    online: Vec<Counted<1>>,
+    online: Option<Online>,
+}
+
+/// CPUs that may be unplugged, and the list of those that are online: one file for all of them.
+struct Online {
+    cpus: Vec<(u64, String)>,
+    list: FileReader,
 }
 
 struct Counted<const N: usize> {
@@ -41,15 +47,18 @@ impl Topology {
     /// Walks SYS/devices/system/cpu.
     pub(super) fn list(paths: &Paths) -> Self {
         let mut topology = Topology::default();
-        let cpus = directories(&paths.sys("devices/system/cpu"));
+        let root = paths.sys("devices/system/cpu");
+        let cpus = directories(&root);
         for (_, directory) in &cpus {
             topology.add_throttles(directory);
         }
         // Kernels on which the first CPU cannot be unplugged are not asked about the others.
-        if cpus.first().is_some_and(|(_, first)| first.join("online").exists()) {
-            for (cpu, directory) in &cpus {
-                add(&mut topology.online, [cpu.to_string()], directory.join("online"));
-            }
+        let may_change = |cpu: &(u64, PathBuf)| read_number(&cpu.1.join("online")).is_some();
+        if cpus.first().is_some_and(may_change) {
+            let cpus =
+                cpus.iter().filter(|cpu| may_change(cpu)).map(|(cpu, _)| (*cpu, cpu.to_string()));
+            let list = FileReader::kept_open(root.join("online"));
+            topology.online = Some(Online { cpus: cpus.collect(), list });
         }
         topology
     }
@@ -70,7 +79,19 @@ impl Topology {
     pub(super) fn emit(&mut self, sink: &mut dyn MetricSink) {
         emit(&CORE_THROTTLES, &mut self.cores, sink);
         emit(&PACKAGE_THROTTLES, &mut self.packages, sink);
-        emit(&ONLINE, &mut self.online, sink);
+        if let Some(online) = &mut self.online {
+            online.emit(sink);
+        }
+    }
+}
+
+impl Online {
+    fn emit(&mut self, sink: &mut dyn MetricSink) {
+        let Ok(online) = self.list.read().map(ranges) else { return };
+        let mut family = ONLINE.open(sink);
+        for (number, cpu) in &self.cpus {
+            family.emit([cpu], online.contains(number));
+        }
     }
 }
 
@@ -139,13 +160,14 @@ mod tests {
 
     #[test]
     fn online_is_told_where_the_first_cpu_has_it() {
-        let text =
-            lines(&host(&[("cpu0/online", "1\n"), ("cpu1/online", "0\n")]), &super::super::DEF);
-        assert!(
-            text.contains("node_cpu_online{cpu=\"0\"} 1\nnode_cpu_online{cpu=\"1\"} 0\n"),
-            "{text}"
-        );
-        let text = lines(&host(&[("cpu0/x", ""), ("cpu1/online", "1\n")]), &super::super::DEF);
+        let files =
+            [("cpu0/online", "1\n"), ("cpu1/online", "0\n"), ("cpu2/x", ""), ("online", "0,2\n")];
+        let host = host(&files);
+        let text = lines(&host, &super::super::DEF);
+        let expected = "node_cpu_online{cpu=\"0\"} 1\nnode_cpu_online{cpu=\"1\"} 0\n";
+        assert!(text.ends_with(expected), "{text}");
+        std::fs::remove_file(host.path("sys/devices/system/cpu/cpu0/online")).unwrap();
+        let text = lines(&host, &super::super::DEF);
         assert!(!text.contains("online"), "{text}");
     }
 }
