@@ -8,14 +8,15 @@ use vigie_core::collect::{
 };
 use vigie_core::metric::{Desc, FamilyDoc, Kind, MetricSink, Sample, Value};
 
-use crate::parse::{lines, number, scaled, shown, words};
+use crate::parse::{each_line, number, scaled, shown, words};
+use crate::rows::{Reading, Rows};
 
 /// The collector.
 pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("meminfo", "Memory by use.").reads("PROC/meminfo").families(FIELDS),
     build: |setting| {
         let file = FileReader::kept_open(setting.paths.proc("meminfo"));
-        Ok(Box::new(MemInfo { file, fields: Vec::new() }))
+        Ok(Box::new(MemInfo { file, fields: Rows::default() }))
     },
 };
 
@@ -89,14 +90,11 @@ static FIELDS: &[FamilyDoc] = &[
 
 struct MemInfo {
     file: FileReader,
-    /// In the order of the file, which a running kernel does not change.
-    fields: Vec<Field>,
+    fields: Rows<Field>,
 }
 
 /// A line that was met before: its name is worked out once.
 struct Field {
-    /// As printed, with the colon.
-    key: Vec<u8>,
     kilobytes: bool,
     name: String,
     help: String,
@@ -104,30 +102,15 @@ struct Field {
 
 impl Collector for MemInfo {
     fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
-        let result = emit(self.file.read()?, &mut self.fields, sink);
+        let mut fields = self.fields.reading();
+        let result = each_line(self.file.read()?, |line| {
+            if let Some(line) = parse(line)? {
+                emit(&line, &mut fields, sink);
+            }
+            Ok(())
+        });
         result.map_err(|(line, what)| CollectError::parse(self.file.path(), line, what))
     }
-}
-
-/// Emits every line that is understood; the first that is not is the error.
-fn emit(
-    file: &[u8],
-    fields: &mut Vec<Field>,
-    sink: &mut dyn MetricSink,
-) -> Result<(), (usize, String)> {
-    let mut result = Ok(());
-    let mut index = 0;
-    for (line_number, line) in lines(file) {
-        match parse(line) {
-            Ok(Some(line)) => {
-                index += usize::from(emit_line(&line, fields, index, sink));
-            }
-            Ok(None) => {}
-            Err(what) => result = result.and(Err((line_number, what))),
-        }
-    }
-    fields.truncate(index);
-    result
 }
 
 /// A line of this file, or of those of the NUMA nodes behind their number.
@@ -157,26 +140,14 @@ pub(crate) fn push_name(name: &mut String, key: &[u8]) {
     }
 }
 
-/// Not a second line of the same name.
-fn emit_line(
-    line: &Line<'_>,
-    fields: &mut Vec<Field>,
-    index: usize,
-    sink: &mut dyn MetricSink,
-) -> bool {
-    let is_known = |field: &Field| field.key == line.key && field.kilobytes == line.kilobytes;
-    if !fields.get(index).is_some_and(is_known) {
-        fields.truncate(index);
-        let field = Field::new(line);
-        if fields.iter().any(|known| known.name == field.name) {
-            return false;
-        }
-        fields.push(field);
+/// Not a second line of the same key.
+fn emit(line: &Line<'_>, fields: &mut Reading<'_, Field>, sink: &mut dyn MetricSink) {
+    let Some(field) = fields.row(line.key, || Field::new(line)) else { return };
+    if field.kilobytes != line.kilobytes {
+        *field = Field::new(line);
     }
-    let Some(field) = fields.get(index) else { return false };
     sink.family(&Desc { name: &field.name, help: &field.help, kind: Kind::Gauge });
     sink.sample(&Sample::new(&[], line.amount()));
-    true
 }
 
 impl Field {
@@ -191,7 +162,7 @@ impl Field {
             Some(known) => known.help.to_owned(),
             None => format!("Field {} of PROC/meminfo.", String::from_utf8_lossy(line.key)),
         };
-        Field { key: line.key.to_vec(), kilobytes: line.kilobytes, name, help }
+        Field { kilobytes: line.kilobytes, name, help }
     }
 }
 
@@ -240,12 +211,30 @@ mod tests {
 
     #[test]
     fn fields_follow_a_file_that_changes() {
-        let mut fields = Vec::new();
-        for (file, count) in [("A: 1\nB: 2\n", 2), ("A: 1\nC: 3\nB: 2\n", 3), ("B: 2 kB\n", 1)] {
-            emit(file.as_bytes(), &mut fields, &mut crate::testing::Lines::default()).unwrap();
-            assert_eq!(fields.len(), count);
+        let host = Host::new(&[]);
+        let mut collector = host.build(&DEF).unwrap();
+        for (file, names) in [
+            ("A: 1\nB: 2\n", &["A", "B"][..]),
+            ("A: 1\nC: 3\nB: 2\nC: 4\n", &["A", "C", "B"]),
+            ("A: 1 kB\nB: 2\n", &["A_bytes", "B"]),
+        ] {
+            host.write("proc/meminfo", file);
+            let (text, result) = scrape(&mut *collector);
+            result.unwrap();
+            let names_of = |line: &str| line.split(' ').next().map(str::to_owned);
+            let found: Vec<_> = text.lines().filter_map(names_of).collect();
+            let expected: Vec<_> = names.iter().map(|name| format!("node_memory_{name}")).collect();
+            assert_eq!(found, expected, "{file}");
         }
-        assert_eq!(fields[0].name, "node_memory_B_bytes");
+    }
+
+    #[test]
+    fn the_work_grows_with_the_lines_and_not_with_their_square() {
+        let file: String = (0..100_000).map(|at| format!("K{at}: 1 kB\n")).collect();
+        let host = Host::new(&[("proc/meminfo", &file)]);
+        let started = std::time::Instant::now();
+        assert_eq!(lines(&host, &DEF).lines().count(), 100_000);
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
     }
 
     #[test]

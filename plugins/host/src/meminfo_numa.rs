@@ -102,8 +102,15 @@ impl Collector for MemInfoNuma {
         self.list()?;
         let mut result = Ok(());
         for node in &mut self.nodes {
-            result = result.and(node.emit_sizes(&mut self.file, sink));
-            result = result.and(node.emit_counts(&mut self.file, sink));
+            for emitted in
+                [node.emit_sizes(&mut self.file, sink), node.emit_counts(&mut self.file, sink)]
+            {
+                match emitted.map_err(CollectError::missing_is_no_data) {
+                    // The node went after it was listed.
+                    Err(CollectError::NoData(_)) => {}
+                    emitted => result = result.and(emitted),
+                }
+            }
         }
         result
     }
@@ -256,6 +263,14 @@ mod tests {
         host.write("sys/devices/system/node/node1/meminfo", "Node 1 MemFree: 1 kB\n");
         host.write("sys/devices/system/node/node1/numastat", "");
         assert!(scrape(&mut *collector).0.contains("node_memory_numa_MemFree{node=\"1\"} 1024\n"));
+    }
+
+    #[test]
+    fn a_node_that_goes_while_it_is_read_is_no_failure() {
+        let host = host("Node 0 MemFree: 1 kB\n");
+        std::fs::create_dir(host.path("sys/devices/system/node/node1")).unwrap();
+        let text = lines(&host, &DEF);
+        assert!(text.contains("node=\"0\"") && !text.contains("node=\"1\""), "{text}");
     }
 
     #[test]
