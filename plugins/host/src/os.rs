@@ -1,17 +1,18 @@
 //! `os`: which distribution the host runs (ROOTFS/etc/os-release, os-release(5)).
 //!
-//! The file changes with upgrades only, so it is read again when its time of change differs. It must not know
-//! the kernel: that is the collector `uname`.
+//! The file changes with upgrades only, so it is read again when it is another one or its time of change differs. It
+//! must not know the kernel: that is the collector `uname`.
 
-use std::io;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use vigie_core::collect::{
-    CollectError, Collector, CollectorDef, CollectorInfo, FileReader, Scrape,
-};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use vigie_core::collect::{CollectError, Collector, CollectorDef, CollectorInfo, Scrape};
 use vigie_core::metric::{Family, MetricSink};
 
 use crate::parse::{float, shown, text};
@@ -69,23 +70,32 @@ pub static DEF: CollectorDef = CollectorDef {
     info: CollectorInfo::new("os", "Distribution and its version.")
         .reads("ROOTFS/etc/os-release, ROOTFS/usr/lib/os-release")
         .families(&[INFO.doc(), VERSION.doc(), SUPPORT_END.doc()]),
-    build: |setting| {
-        let paths = ["/etc/os-release", "/usr/lib/os-release"].map(|path| setting.paths.root(path));
-        Ok(Box::new(Os { paths, read: None }))
-    },
+    build: |setting| Ok(Box::new(Os { rootfs: setting.paths.rootfs.clone(), told: None })),
 };
 
+/// Below ROOTFS, that of the administrator first.
+const FILES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+
 struct Os {
-    paths: [PathBuf; 2],
-    read: Option<Read>,
+    rootfs: PathBuf,
+    told: Option<Told>,
+}
+
+/// What tells that a file is the one that was read. Its time alone does not: where the system is an image, all files
+/// have the same.
+#[derive(PartialEq)]
+struct Version {
+    device: u64,
+    inode: u64,
+    modified: (i64, i64),
 }
 
 /// A file that was read, and what it says.
-struct Read {
+struct Told {
     path: PathBuf,
-    changed: SystemTime,
+    version: Version,
     labels: [String; KEYS.len()],
-    version: Option<f64>,
+    number: Option<f64>,
     /// Unix time.
     support_end: Option<i64>,
     /// The first line that was not understood.
@@ -94,55 +104,79 @@ struct Read {
 
 impl Collector for Os {
     fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
-        let read = self.refresh()?;
-        let values = read.labels.each_ref().map(String::as_str);
+        let told = self.refresh()?;
+        let values = told.labels.each_ref().map(String::as_str);
         INFO.emit(sink, values, true);
-        if let Some(version) = read.version {
+        if let Some(number) = told.number {
             let [_, id, id_like, _, _, name, ..] = values;
-            VERSION.emit(sink, [id, id_like, name], version);
+            VERSION.emit(sink, [id, id_like, name], number);
         }
-        if let Some(seconds) = read.support_end {
+        if let Some(seconds) = told.support_end {
             SUPPORT_END.emit(sink, [], seconds);
         }
-        let broken = read.broken.clone();
-        broken.map_err(|(line, what)| CollectError::parse(&read.path, line, what))
+        let broken = told.broken.clone();
+        broken.map_err(|(line, what)| CollectError::parse(&told.path, line, what))
     }
 }
 
 impl Os {
-    fn refresh(&mut self) -> Result<&Read, CollectError> {
-        let (path, changed) = self.find()?;
-        let kept = self.read.take().filter(|read| read.path == path && read.changed == changed);
-        let read = match kept {
-            Some(read) => read,
-            None => Read::new(path, changed)?,
+    fn refresh(&mut self) -> Result<&Told, CollectError> {
+        let (path, file) = self.find()?;
+        let read = |told: Option<Told>| -> io::Result<Told> {
+            let version = Version::of(&file.metadata()?);
+            match told.filter(|told| told.path == path && told.version == version) {
+                Some(told) => Ok(told),
+                None => Told::read(path.clone(), &file, version),
+            }
         };
-        Ok(self.read.insert(read))
+        let told = read(self.told.take()).map_err(|error| CollectError::read(&path, error))?;
+        Ok(self.told.insert(told))
     }
 
     /// The first file that is there.
-    fn find(&self) -> Result<(PathBuf, SystemTime), CollectError> {
-        for path in &self.paths {
-            match std::fs::metadata(path).and_then(|metadata| metadata.modified()) {
-                Ok(changed) => return Ok((path.clone(), changed)),
+    fn find(&self) -> Result<(PathBuf, File), CollectError> {
+        for name in FILES {
+            let path = self.rootfs.join(name);
+            match self.open(name) {
+                Ok(file) => return Ok((path, file)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(CollectError::read(path, error)),
             }
         }
         Err(CollectError::no_data("there is no os-release"))
     }
+
+    /// Links are followed as the host does: one that begins with `/` begins at ROOTFS, not at the root of a container.
+    fn open(&self, name: &str) -> io::Result<File> {
+        let how = OpenHow::new().flags(OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        match openat2(File::open(&self.rootfs)?, name, how) {
+            // Older kernels, sandboxes that do not know the call, and mounts that come and go meanwhile.
+            Err(Errno::ENOSYS | Errno::EPERM | Errno::EAGAIN) => File::open(self.rootfs.join(name)),
+            opened => Ok(File::from(opened?)),
+        }
+    }
 }
 
-impl Read {
-    fn new(path: PathBuf, changed: SystemTime) -> Result<Self, CollectError> {
-        let mut file = FileReader::new(&path);
-        let (release, broken) = Release::parse(file.read()?);
+impl Version {
+    fn of(file: &Metadata) -> Self {
+        let modified = (file.mtime(), file.mtime_nsec());
+        Version { device: file.dev(), inode: file.ino(), modified }
+    }
+}
+
+impl Told {
+    fn read(path: PathBuf, file: &File, version: Version) -> io::Result<Self> {
+        /// No distribution has more to say.
+        const MOST: u64 = 1 << 20;
+        let mut bytes = Vec::new();
+        file.take(MOST).read_to_end(&mut bytes)?;
+        let (release, broken) = Release::parse(&bytes);
         let labels = KEYS.map(|key| text(release.get(key)).into_owned());
-        let version = leading_version(release.get(b"VERSION_ID"));
+        let number = leading_version(release.get(b"VERSION_ID"));
         let support_end = parse_date(release.get(b"SUPPORT_END"));
         let broken = broken.and(support_end.as_ref().map(drop).map_err(|what| (0, what.clone())));
         let support_end = support_end.ok().flatten();
-        Ok(Read { path, changed, labels, version, support_end, broken })
+        Ok(Told { path, version, labels, number, support_end, broken })
     }
 }
 
@@ -169,6 +203,8 @@ fn parse_date(date: &[u8]) -> Result<Option<i64>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
     use crate::testing::{Host, scrape};
     use vigie_core::collect::{Paths, Setting};
@@ -238,9 +274,28 @@ mod tests {
         host.write("etc/os-release", "ID=local\n");
         assert!(scrape(&mut *os).0.contains("local"));
         host.write("etc/os-release", "ID=upgraded\n");
-        let file = std::fs::File::options().append(true).open(host.path("etc/os-release")).unwrap();
-        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        set_epoch(&host, "etc/os-release");
         assert!(scrape(&mut *os).0.contains("upgraded"));
+        host.write("etc/new", "ID=replaced\n");
+        set_epoch(&host, "etc/new");
+        std::fs::rename(host.path("etc/new"), host.path("etc/os-release")).unwrap();
+        assert!(scrape(&mut *os).0.contains("replaced"), "another file of the same time");
+    }
+
+    fn set_epoch(host: &Host, path: &str) {
+        let file = File::options().append(true).open(host.path(path)).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    }
+
+    #[test]
+    fn links_do_not_lead_out_of_the_host() {
+        let host = Host::new(&[("usr/share/release", "ID=host\n"), ("etc/x", "")]);
+        symlink("/usr/share", host.path("usr/lib")).unwrap();
+        symlink("/usr/lib/release", host.path("etc/os-release")).unwrap();
+        assert_eq!(scrape(&mut *on(&host)).0, "node_os_info{id=\"host\"} 1\n");
+        std::fs::remove_file(host.path("etc/os-release")).unwrap();
+        symlink("../usr/lib/release", host.path("etc/os-release")).unwrap();
+        assert_eq!(scrape(&mut *on(&host)).0, "node_os_info{id=\"host\"} 1\n");
     }
 
     #[test]
