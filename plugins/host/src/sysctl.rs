@@ -68,9 +68,19 @@ impl Collector for Sysctl {
     }
 }
 
-/// Dots in the name are directories.
+/// Dots in the name are directories, and slashes between them dots; where a slash comes first, all stand for themselves
+/// (sysctl.d(5)). So an interface whose name has a dot can be named.
 fn path(name: &str, setting: &Setting) -> PathBuf {
-    setting.paths.proc("sys").join(name.replace('.', "/"))
+    let sys = setting.paths.proc("sys");
+    if name.find(['.', '/']).is_some_and(|first| name[first..].starts_with('/')) {
+        return sys.join(name);
+    }
+    let swap = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        c => c,
+    };
+    sys.join(name.chars().map(swap).collect::<String>())
 }
 
 /// A parameter of numbers.
@@ -187,6 +197,20 @@ mod tests {
             flag(&["fs.file-nr:total,current,max"]),
             "node_sysctl_fs_file_nr_total 1024\nnode_sysctl_fs_file_nr_current 0\n\
              node_sysctl_fs_file_nr_max 1631329\n"
+        );
+    }
+
+    #[test]
+    fn an_interface_may_have_a_dot_in_its_name() {
+        let host = Host::new(&[("proc/sys/net/ipv4/conf/eth0.100/rp_filter", "2\n")]);
+        let host = host.flag(
+            INCLUDE,
+            &["net.ipv4.conf.eth0/100.rp_filter:a", "net/ipv4/conf/eth0.100/rp_filter:b"],
+        );
+        assert_eq!(
+            lines(&host, &DEF),
+            "node_sysctl_net_ipv4_conf_eth0_100_rp_filter_a 2\n\
+             node_sysctl_net_ipv4_conf_eth0_100_rp_filter_b 2\n"
         );
     }
 
