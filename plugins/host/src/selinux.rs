@@ -80,14 +80,17 @@ fn current(enforce: &[u8]) -> i64 {
     }
 }
 
-/// The line `SELINUX=`, in any case; the last one counts.
+/// The first line `SELINUX=` with a mode, in any case: as libselinux reads the file.
 fn configured(config: &[u8]) -> i64 {
-    let values = lines(config).filter_map(|(_, line)| line.trim_ascii().strip_prefix(b"SELINUX="));
-    match values.last().map(|value| value.trim_ascii().to_ascii_lowercase()).as_deref() {
-        Some(b"enforcing") => ENFORCING,
-        Some(b"permissive") => PERMISSIVE,
-        _ => UNKNOWN,
-    }
+    let mut values =
+        lines(config).filter_map(|(_, line)| line.trim_ascii().strip_prefix(b"SELINUX="));
+    let mode = |value: &[u8]| match &*value.trim_ascii().to_ascii_lowercase() {
+        b"enforcing" => Some(ENFORCING),
+        b"permissive" => Some(PERMISSIVE),
+        b"disabled" => Some(UNKNOWN),
+        _ => None,
+    };
+    values.find_map(mode).unwrap_or(UNKNOWN)
 }
 
 #[cfg(test)]
@@ -123,6 +126,7 @@ mod tests {
         assert_eq!(configured(file), 0);
         assert_eq!(configured(b"SELINUX=enforcing"), 1);
         assert_eq!(configured(b"SELINUX=disabled\n"), -1);
+        assert_eq!(configured(b"SELINUX=maybe\nSELINUX=enforcing\nSELINUX=permissive\n"), 1);
         assert_eq!(configured(b""), -1);
         assert_eq!((current(b"0\n"), current(b"1"), current(b"")), (0, 1, -1));
     }

@@ -44,10 +44,11 @@ struct Area {
 
 impl Collector for Swap {
     fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
+        let file = self.file.read().map_err(CollectError::missing_is_no_data)?;
         let mut reading = self.areas.reading();
         let mut result = Ok(());
         // A line of headings.
-        for (line_number, line) in lines(self.file.read()?).skip(1) {
+        for (line_number, line) in lines(file).skip(1) {
             if let Err(what) = take(line, &mut reading) {
                 result = result.and(Err((line_number, what)));
             }
@@ -122,6 +123,12 @@ mod tests {
     #[test]
     fn without_swap_there_is_nothing_to_tell() {
         assert_eq!(lines(&Host::new(&[("proc/swaps", HEADINGS)]), &DEF), "");
+    }
+
+    #[test]
+    fn a_kernel_without_swap_has_no_data() {
+        let (_, result) = scrape(&mut *Host::new(&[]).build(&DEF).unwrap());
+        assert_eq!(result.unwrap_err().kind(), "no_data");
     }
 
     #[test]

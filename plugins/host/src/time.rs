@@ -58,7 +58,8 @@ impl Collector for Time {
     fn collect(&mut self, scrape: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
         let since = scrape.now.duration_since(UNIX_EPOCH).unwrap_or_default();
         NOW.emit(sink, [], since.as_secs_f64());
-        emit_zone(Timestamp::try_from(scrape.now).unwrap_or_default(), sink);
+        let now = Timestamp::try_from(scrape.now).unwrap_or_default();
+        emit_zone(&TimeZone::system(), now, sink);
         let mut result = Ok(());
         for source in &mut self.sources {
             result =
@@ -69,8 +70,7 @@ impl Collector for Time {
     }
 }
 
-fn emit_zone(now: Timestamp, sink: &mut dyn MetricSink) {
-    let zone = TimeZone::system();
+fn emit_zone(zone: &TimeZone, now: Timestamp, sink: &mut dyn MetricSink) {
     let info = zone.to_offset_info(now);
     // What is not known counts as UTC, as everywhere else on a system without a zone.
     let name = if zone.is_unknown() { "UTC" } else { info.abbreviation() };
@@ -129,10 +129,25 @@ mod tests {
     }
 
     #[test]
-    fn zones_have_their_abbreviation() {
-        let mut sink = Lines::default();
-        emit_zone(Timestamp::UNIX_EPOCH, &mut sink);
-        assert!(sink.text.contains("time_zone=\""), "{}", sink.text);
+    fn zones_have_their_abbreviation_and_are_ahead_of_utc() {
+        let shown = |zone: &TimeZone, now: &str| {
+            let mut sink = Lines::default();
+            emit_zone(zone, now.parse().unwrap(), &mut sink);
+            sink.text
+        };
+        let vienna = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        for (zone, now, expected) in [
+            (&vienna, "2024-01-15T12:00Z", "{time_zone=\"CET\"} 3600\n"),
+            (&vienna, "2024-07-15T12:00Z", "{time_zone=\"CEST\"} 7200\n"),
+            (
+                &TimeZone::posix("<-03>3").unwrap(),
+                "2024-01-15T12:00Z",
+                "{time_zone=\"-03\"} -10800\n",
+            ),
+            (&TimeZone::unknown(), "2024-01-15T12:00Z", "{time_zone=\"UTC\"} 0\n"),
+        ] {
+            assert_eq!(shown(zone, now), format!("node_time_zone_offset_seconds{expected}"));
+        }
     }
 
     #[test]
