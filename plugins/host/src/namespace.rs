@@ -3,8 +3,9 @@
 //! Netlink and sockets show the network namespace of the thread that opens them, whatever procfs shows, so a socket
 //! is opened inside the host's and then stays there. It must not know what the socket is for.
 
-use std::fs::{File, read_link};
+use std::fs::{File, metadata, read_link};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns};
@@ -23,11 +24,20 @@ impl Namespace {
     /// The host's: that of its first process. `None` where procfs does not tell, such as in a recorded tree, and is not
     /// in its usual place either: then only its files are known to be the host's.
     pub(crate) fn of_the_host(paths: &Paths) -> Option<Namespace> {
-        let file = |process: &str| paths.proc(process).join("ns/net");
-        match (read_link(file("1")), read_link(file("self"))) {
-            (Ok(host), Ok(own)) if host == own => Some(Namespace::Own),
-            (Ok(_), Ok(_)) => Some(Namespace::Other(file("1"))),
-            _ => (paths.procfs == Path::new("/proc")).then_some(Namespace::Own),
+        let [init, own] = ["1", "self"].map(|process| paths.proc(process));
+        let link = |process: &Path| read_link(process.join("ns/net"));
+        let is_own = match (link(&init), link(&own)) {
+            (Ok(host), Ok(own)) => Some(host == own),
+            // Refused to those who may not trace the first process, as in most containers and to most users.
+            (Err(error), Ok(_)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                share_network(&init, &own)
+            }
+            _ => None,
+        };
+        match is_own {
+            Some(true) => Some(Namespace::Own),
+            Some(false) => Some(Namespace::Other(init.join("ns/net"))),
+            None => (paths.procfs == Path::new("/proc")).then_some(Namespace::Own),
         }
     }
 
@@ -57,6 +67,13 @@ impl Namespace {
             io::Error::new(error.kind(), what)
         })
     }
+}
+
+/// Whether two processes see the same network; `None` where one is out of sight. Their directories differ, but the files
+/// in them belong to the namespace, so that one number is one namespace.
+fn share_network(one: &Path, other: &Path) -> Option<bool> {
+    let number = |process: &Path| Some(metadata(process.join("net/dev")).ok()?.ino());
+    Some(number(one)? == number(other)?)
 }
 
 #[cfg(test)]
@@ -91,6 +108,22 @@ mod tests {
         assert_eq!(Namespace::of_the_host(&paths), None);
         assert_eq!(Namespace::most_likely(&paths), Namespace::Own);
         assert!(Namespace::of_the_host(&Paths::default()).is_some());
+    }
+
+    #[test]
+    fn processes_of_one_namespace_share_its_files() {
+        let (host, _) = host(&[]);
+        let process = |name: &str| host.dir.path().join("proc").join(name);
+        for name in ["1", "2"] {
+            host.write(&format!("proc/{name}/net/dev"), "");
+        }
+        assert_eq!(share_network(&process("1"), &process("2")), Some(false));
+        assert_eq!(share_network(&process("1"), &process("3")), None);
+        std::fs::create_dir_all(process("3/net")).unwrap();
+        std::fs::hard_link(process("1/net/dev"), process("3/net/dev")).unwrap();
+        assert_eq!(share_network(&process("1"), &process("3")), Some(true));
+        let own = Path::new("/proc/self");
+        assert_eq!(share_network(own, own), Some(true));
     }
 
     #[test]
