@@ -1,7 +1,7 @@
 //! `arp`: how many IPv4 neighbours each interface has (rtnetlink, or PROC/1/net/arp).
 //!
-//! A table that fills up is a network that grows, or an attack. With a procfs that shows another network than netlink
-//! does, the file is read. It must not know the neighbours themselves.
+//! A table that fills up is a network that grows, or an attack. Where the host's network namespace cannot be entered, the
+//! file of its first process is read. It must not know the neighbours themselves.
 
 use std::collections::BTreeMap;
 

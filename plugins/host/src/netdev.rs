@@ -1,9 +1,10 @@
 //! `netdev`: what each network interface sent and received (rtnetlink, or PROC/1/net/dev).
 //!
-//! With the host's own procfs the kernel is asked over netlink, as node_exporter does; with one
-//! mounted elsewhere only the file shows the host's network namespace. It must not know an
-//! interface's settings: those are the collector `netclass`.
+//! The kernel is asked over netlink in the host's network namespace; where that cannot be entered,
+//! the file of the host's first process is read. It must not know an interface's settings: those
+//! are the collector `netclass`.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -216,11 +217,15 @@ impl Addresses {
     fn emit(&mut self, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
         let Addresses { socket, names } = self;
         let mut family = ADDRESS.open(sink);
+        // An interface may have one address for several other ends.
+        let mut shown = HashSet::new();
         let asked = names.update(socket).and_then(|()| {
             addresses(socket, &mut |address| {
                 let Some(name) = names.get(address.interface) else { return };
-                let (shown, prefix) = (address.address.to_string(), address.prefix.to_string());
-                family.emit([&shown, name, &prefix, scope(address.address)], true);
+                if shown.insert(*address) {
+                    let (prefix, scope) = (address.prefix.to_string(), scope(address.address));
+                    family.emit([&address.address.to_string(), name, &prefix, scope], true);
+                }
             })
         });
         asked.map_err(|error| CollectError::Other(format!("ask rtnetlink for addresses: {error}")))

@@ -36,6 +36,7 @@ const STAGE: &str = "
     ip link set v1 up
     ip addr add 10.1.0.1/24 dev v0
     ip addr add 10.1.0.77 peer 10.1.0.99/32 dev v0
+    ip addr add 10.1.0.77 peer 10.1.0.98/32 dev v0
     ip addr add 2001:db8::1/64 dev v0 nodad
     ip neigh add 10.1.0.9 lladdr 00:11:22:33:44:55 dev v0
     ip neigh add 10.1.0.10 lladdr 00:11:22:33:44:56 dev v0 nud noarp
@@ -44,6 +45,7 @@ const STAGE: &str = "
     ip route add 10.9.0.1/32 via 10.1.0.9 dev v0 metric 5 table 100
     ip route add 10.10.0.0/16 nexthop via 10.1.0.5 dev v0 weight 2 nexthop via 10.1.0.6 dev v0 weight 3
     ip route add default via 10.1.0.9 proto 77
+    ip route add 10.11.0.0/16 nexthop via inet6 fe80::5 dev v0 nexthop via inet6 fe80::6 dev v0
     ip -6 route add 2001:db8:5::/48 via 2001:db8::5 proto static
     ip route add blackhole 10.99.0.0/16
 ";
@@ -85,7 +87,9 @@ fn scrape(
     assert!(assemble(Format::Text, &[&sink], &mut page).is_empty());
     let page = String::from_utf8(page).unwrap();
     let samples = page.lines().filter(|line| !line.starts_with('#')).map(str::to_owned);
-    (samples.collect(), result)
+    let mut all = BTreeSet::new();
+    samples.for_each(|sample| assert!(all.insert(sample.clone()), "told twice: {sample}"));
+    (all, result)
 }
 
 /// A scrape that must succeed.
@@ -131,6 +135,8 @@ fn routes() {
             ("10.9.0.1/32", "10.1.0.9", "5", "boot", "", ""),
             ("10.10.0.0/16", "10.1.0.5", "0", "boot", "", "2"),
             ("10.10.0.0/16", "10.1.0.6", "0", "boot", "", "3"),
+            ("10.11.0.0/16", "fe80::5", "0", "boot", "", "1"),
+            ("10.11.0.0/16", "fe80::6", "0", "boot", "", "1"),
             ("default", "10.1.0.9", "0", "unknown", "", ""),
             ("2001:db8:5::/48", "2001:db8::5", "1024", "static", "", ""),
             ("2001:db8::/64", "", "256", "kernel", "", ""),
@@ -151,7 +157,7 @@ fn routes() {
         }
         assert!(!found.iter().any(|line| line.contains("10.99.0.0")), "no way out: {found:#?}");
         // The route of table 100 counts too.
-        assert_has(&found, &["node_network_routes{device=\"v0\"} 10"]);
+        assert_has(&found, &["node_network_routes{device=\"v0\"} 13"]);
     });
 }
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::{Socket, attributes, u8_at, u32_at};
 
 /// One address of an interface.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Address {
     /// The number of the interface.
     pub(crate) interface: u32,

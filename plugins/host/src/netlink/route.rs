@@ -1,6 +1,7 @@
 //! Routes of IPv4 and IPv6 in all tables: RTM_GETROUTE (rtnetlink(7), linux/rtnetlink.h).
 //!
-//! A route over several gateways comes out once for each. It must not know the names of interfaces.
+//! A route over several gateways comes out once for each. What the kernel learned of single destinations, such as a path
+//! MTU, is no route, although it comes in the same answer. It must not know the names of interfaces.
 
 use std::io;
 use std::net::IpAddr;
@@ -48,7 +49,7 @@ pub(crate) fn routes(socket: &mut Socket, take: &mut dyn FnMut(&Route)) -> io::R
 /// `struct rtmsg`.
 const HEADER: usize = 12;
 
-/// Hands the ways of one message to `take`; none for other families than IPv4 and IPv6.
+/// Hands the ways of one message to `take`; none for other families than IPv4 and IPv6, and for entries of the cache.
 fn parse(payload: &[u8], take: &mut dyn FnMut(&Route)) -> Option<()> {
     let family = i32::from(u8_at(payload, 0)?);
     if ![libc::AF_INET, libc::AF_INET6].contains(&family) {
@@ -56,6 +57,9 @@ fn parse(payload: &[u8], take: &mut dyn FnMut(&Route)) -> Option<()> {
     }
     let bits = u8_at(payload, 1)?;
     let (protocol, kind) = (u8_at(payload, 5)?, u8_at(payload, 7)?);
+    if u32_at(payload, 8)? & libc::RTM_F_CLONED != 0 {
+        return None;
+    }
     let hop = Hop::default();
     let mut route = Route { kind, protocol, destination: None, source: None, priority: 0, hop };
     let mut several = &[][..];
@@ -65,9 +69,8 @@ fn parse(payload: &[u8], take: &mut dyn FnMut(&Route)) -> Option<()> {
             libc::RTA_PREFSRC => route.source = ip(value),
             libc::RTA_PRIORITY => route.priority = u32_at(value, 0)?,
             libc::RTA_OIF => route.hop.interface = u32_at(value, 0)?,
-            libc::RTA_GATEWAY => route.hop.gateway = ip(value),
             libc::RTA_MULTIPATH => several = value,
-            _ => {}
+            _ => route.hop.gateway = route.hop.gateway.or_else(|| gateway(kind, value)),
         }
     }
     if several.is_empty() {
@@ -80,6 +83,18 @@ fn parse(payload: &[u8], take: &mut dyn FnMut(&Route)) -> Option<()> {
     Some(())
 }
 
+/// Of linux/rtnetlink.h; not every libc has it.
+const RTA_VIA: u16 = 18;
+
+/// The gateway in an attribute: of the route's own family, or of another (`struct rtvia`, which begins with the family).
+fn gateway(kind: u16, value: &[u8]) -> Option<IpAddr> {
+    match kind {
+        libc::RTA_GATEWAY => ip(value),
+        RTA_VIA => ip(value.get(2..)?),
+        _ => None,
+    }
+}
+
 /// `struct rtnexthop`, each with attributes of its own.
 const NEXT_HOP: usize = 8;
 
@@ -90,11 +105,7 @@ fn hops(mut bytes: &[u8]) -> impl Iterator<Item = Hop> {
         // The kernel counts from 0.
         let weight = Some(u16::from(u8_at(bytes, 3)?) + 1);
         let mut hop = Hop { interface: u32_at(bytes, 4)?, gateway: None, weight };
-        for (kind, value) in attributes(own) {
-            if kind == libc::RTA_GATEWAY {
-                hop.gateway = ip(value);
-            }
-        }
+        hop.gateway = attributes(own).find_map(|(kind, value)| gateway(kind, value));
         bytes = bytes.get(super::aligned(length)..).unwrap_or_default();
         Some(hop)
     })
@@ -160,8 +171,28 @@ mod tests {
     }
 
     #[test]
-    fn other_families_have_no_routes_here() {
+    fn a_gateway_may_be_of_another_family() {
+        let (v6, address) = (libc::AF_INET6 as u16, std::net::Ipv6Addr::LOCALHOST);
+        let via = [&v6.to_ne_bytes()[..], &address.octets()].concat();
+        let routes = parsed(&message(libc::AF_INET, &[(RTA_VIA, &via)]));
+        assert_eq!(routes[0].hop.gateway, Some(address.into()));
+        let mut hop = hop(3, 1, [0; 4]);
+        let attribute = attribute(RTA_VIA, &via);
+        hop.truncate(NEXT_HOP);
+        hop[..2].copy_from_slice(&((NEXT_HOP + attribute.len()) as u16).to_ne_bytes());
+        hop.extend(attribute);
+        let routes = parsed(&message(libc::AF_INET, &[(libc::RTA_MULTIPATH, &hop)]));
+        assert_eq!((routes.len(), routes[0].hop.gateway), (1, Some(address.into())));
+        assert!(gateway(RTA_VIA, &[]).is_none() && gateway(RTA_VIA, &[2]).is_none());
+    }
+
+    #[test]
+    fn other_families_and_the_cache_have_no_routes_here() {
         assert!(parsed(&message(libc::AF_MPLS, &[])).is_empty());
+        let mut learned = message(libc::AF_INET, &[(libc::RTA_DST, &[10, 9, 0, 1])]);
+        assert_eq!(parsed(&learned).len(), 1);
+        learned[8..12].copy_from_slice(&libc::RTM_F_CLONED.to_ne_bytes());
+        assert!(parsed(&learned).is_empty());
     }
 
     proptest! {
