@@ -125,7 +125,12 @@ impl Table {
     /// without numbers.
     fn update(&mut self) -> Result<(), CollectError> {
         self.cells.clear();
-        let mut lines = lines(self.file.read()?);
+        // A module that was just unloaded took its file along.
+        let file = match self.file.read().map_err(CollectError::missing_is_no_data) {
+            Err(CollectError::NoData(_)) => return Ok(()),
+            file => file?,
+        };
+        let mut lines = lines(file);
         let (_, heading) = lines.next().unwrap_or_default();
         if self.heading != heading {
             self.heading = heading.to_vec();
@@ -241,6 +246,11 @@ mod tests {
         let (text, result) = scrape(&mut *collector);
         result.unwrap();
         assert!(text.starts_with("node_lnstat_n_total{cpu=\"0\",subsystem=\"b\"} 2\n"), "{text}");
+        assert_eq!(text.lines().count(), 2);
+        // Listed, and gone when it is opened.
+        std::os::unix::fs::symlink("nowhere", host.dir.path().join("proc/net/stat/c")).unwrap();
+        let (text, result) = scrape(&mut *collector);
+        result.unwrap();
         assert_eq!(text.lines().count(), 2);
     }
 

@@ -94,7 +94,7 @@ impl Asker {
         let question = [SET_OF_STATISTICS.to_ne_bytes(), count].concat();
         let names = names(self.ask(device, EthtoolQuery::Strings, &question)?);
         let values = self.ask(device, EthtoolQuery::Statistics, &count)?;
-        Ok(names.into_iter().zip(numbers(values)).collect())
+        named(names, numbers(values).collect())
     }
 
     /// `question` is what follows the number of the query.
@@ -105,6 +105,15 @@ impl Asker {
         ethtool(&self.socket, device, query, &mut self.room)?;
         Ok(self.room.bytes())
     }
+}
+
+/// Names and numbers are told one after the other; a driver that was given other queues in between has others.
+fn named(names: Vec<String>, numbers: Vec<u64>) -> io::Result<Vec<(String, u64)>> {
+    if names.len() == numbers.len() {
+        return Ok(names.into_iter().zip(numbers).collect());
+    }
+    let (names, numbers) = (names.len(), numbers.len());
+    Err(io::Error::other(format!("{names} names and {numbers} numbers")))
 }
 
 /// `ETH_SS_STATS`.
@@ -203,6 +212,15 @@ mod tests {
         assert_eq!(names(&bytes), ["rx_bytes", "tx_bytes"]);
         let bytes = [[0u8; 4].to_vec(), 1u32.to_ne_bytes().to_vec(), vec![1; 16]].concat();
         assert_eq!(numbers(&bytes).collect::<Vec<_>>(), [0x0101_0101_0101_0101]);
+    }
+
+    #[test]
+    fn numbers_that_do_not_belong_to_the_names_are_not_told() {
+        let names = || vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(named(names(), vec![1, 2]).unwrap()[1], ("b".to_owned(), 2));
+        for numbers in [vec![1], vec![1, 2, 3]] {
+            assert!(named(names(), numbers).is_err());
+        }
     }
 
     proptest! {

@@ -32,15 +32,13 @@ impl Reader {
         interfaces: &mut Known<Interface>,
     ) -> Result<(), CollectError> {
         let names = entries(&self.directory).map_err(CollectError::missing_is_no_data)?;
-        for name in names {
-            let Ok(directory) = open_directory(&self.directory.join(&name)) else { continue };
+        for name in names.iter().filter(|name| filter.admits(name)) {
+            let Ok(directory) = open_directory(&self.directory.join(name)) else { continue };
             if self.attributes.read_in(&directory, "ifindex").is_err() {
                 continue;
             }
             let new = |name: &str| Interface::new(name, filter);
-            if let Some(interface) = interfaces.meet(name.as_bytes(), new)
-                && interface.admitted
-            {
+            if let Some(interface) = interfaces.meet(name.as_bytes(), new) {
                 self.read(&directory, interface);
             }
         }
