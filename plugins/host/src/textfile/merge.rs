@@ -137,9 +137,9 @@ impl<'a> Merging<'a> {
         let paths = self.paths;
         let finished = |family: Growing<'_>| {
             let files = family.pieces.iter().filter_map(|piece| paths.get(piece.file));
-            let files = files.map(|path| path.display().to_string());
+            let files: Vec<_> = files.map(|path| path.display().to_string()).collect();
             let help = family.help.map(|(help, _)| help.to_owned());
-            let help = help.unwrap_or_else(|| read_from(files.collect()));
+            let help = help.unwrap_or_else(|| read_from(&files));
             Family { help, pieces: family.pieces }
         };
         let families = self.families.into_iter().map(finished).collect();
@@ -148,7 +148,7 @@ impl<'a> Merging<'a> {
 }
 
 /// A help text for a family that has none of its own; each scrape pays for its length.
-fn read_from(files: Vec<String>) -> String {
+fn read_from(files: &[String]) -> String {
     const NAMED: usize = 10;
     let (named, others) = files.split_at(files.len().min(NAMED));
     let named = named.join(", ");
@@ -194,7 +194,7 @@ mod tests {
         assert!(troubles.is_empty());
         let (text, _) = merge(&["x 1\n", "x{a=\"1\"} 1\n"]);
         assert!(text.starts_with("# HELP x Metric read from a, b\n"), "{text}");
-        let many = read_from((0..5000).map(|file| file.to_string()).collect());
+        let many = read_from(&(0..5000).map(|file| file.to_string()).collect::<Vec<_>>());
         assert!(many.ends_with("8, 9 and 4990 other files"), "{many}");
     }
 
