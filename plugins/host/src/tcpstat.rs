@@ -95,7 +95,16 @@ impl Collector for TcpStat {
             asked => asked,
         });
         counts.emit(sink);
-        asked.map_err(|error| CollectError::Other(format!("ask sock_diag for sockets: {error}")))
+        asked.map_err(failure)
+    }
+}
+
+fn failure(error: io::Error) -> CollectError {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            CollectError::no_data("the kernel has no sock_diag for TCP (module tcp_diag)")
+        }
+        _ => CollectError::Other(format!("ask sock_diag for sockets: {error}")),
     }
 }
 
@@ -123,6 +132,12 @@ mod tests {
         let mut sink = Lines::default();
         Counts::default().emit(&mut sink);
         assert_eq!(sink.text, "");
+    }
+
+    #[test]
+    fn a_kernel_without_the_module_has_no_data() {
+        let failure = |errno| failure(io::Error::from_raw_os_error(errno)).kind();
+        assert_eq!((failure(libc::ENOENT), failure(libc::EPERM)), ("no_data", "other"));
     }
 
     #[test]

@@ -69,7 +69,6 @@ impl Reader {
             .map_err(|error| CollectError::Other(format!("ask ethtool for links: {error}")))
     }
 
-    /// Kernels before 5.6 have no ethtool netlink: no speed and no duplex.
     fn ask_ethtool(&mut self, interfaces: &mut Known<Interface>) -> io::Result<()> {
         let mut by_name: std::collections::HashMap<&[u8], &mut Interface> =
             interfaces.iter_mut().map(|(name, interface)| (name.as_bytes(), interface)).collect();
@@ -79,10 +78,7 @@ impl Reader {
                 keep(&mut interface.duplex, mode.duplex.map_or("", duplex));
             }
         });
-        match asked {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            asked => asked,
-        }
+        unless_unsupported(asked)
     }
 
     fn read_untold(&mut self, interfaces: &mut Known<Interface>) {
@@ -95,6 +91,16 @@ impl Reader {
                 }
             }
         }
+    }
+}
+
+/// Kernels before 5.6 have no ethtool netlink: no speed and no duplex. Later ones may end an answer that is complete with
+/// `EOPNOTSUPP`, when the last interface is one without link modes.
+fn unless_unsupported(asked: io::Result<()>) -> io::Result<()> {
+    match asked {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
+        asked => asked,
     }
 }
 
@@ -168,6 +174,13 @@ mod tests {
             (interface.address.as_str(), interface.operational_state.as_str()),
             ("02:fc:00", "dormant")
         );
+    }
+
+    #[test]
+    fn interfaces_without_link_modes_are_no_failure() {
+        let asked = |errno| unless_unsupported(Err(io::Error::from_raw_os_error(errno)));
+        assert!(asked(libc::EOPNOTSUPP).is_ok() && asked(libc::ENOENT).is_ok());
+        assert!(asked(libc::EPERM).is_err());
     }
 
     #[test]
