@@ -132,9 +132,10 @@ fn enough_descriptors(needed: usize) -> Result<(), CollectError> {
 }
 
 impl Source {
-    /// Opens counters on CPUs that came and closes those on CPUs that went.
+    /// Opens counters on CPUs that came and closes those on CPUs that went, if only for a while.
     fn follow(&mut self, present: &[u32], paths: &Paths) -> Result<(), CollectError> {
-        self.counters.retain(|cpu, _| present.contains(cpu));
+        let counts = |counter: &Option<Counter>| !counter.as_ref().is_some_and(Counter::stands);
+        self.counters.retain(|cpu, counter| present.contains(cpu) && counts(counter));
         if self.counters.len() == present.len() {
             return Ok(());
         }

@@ -19,6 +19,7 @@ pub(super) struct Counter {
     cpu: String,
     file: File,
     sum: Sum,
+    stands: bool,
 }
 
 impl Counter {
@@ -29,15 +30,28 @@ impl Counter {
 
     pub(super) fn open(event: &PerfEvent, cpu: u32) -> io::Result<Self> {
         let file = perf_event_open(event, cpu)?;
-        Ok(Counter { cpu: cpu.to_string(), file, sum: Sum::default() })
+        Ok(Counter { cpu: cpu.to_string(), file, sum: Sum::default(), stands: false })
     }
 
     pub(super) fn cpu(&self) -> &str {
         &self.cpu
     }
 
+    /// Whether its time stood still at the last reading: a counter does not outlive its CPU, which may have gone and come
+    /// back since, as all CPUs but the first do when a machine sleeps and wakes.
+    pub(super) fn stands(&self) -> bool {
+        self.stands
+    }
+
     /// The events so far; nothing while none of the time was counted.
     pub(super) fn read(&mut self) -> Option<f64> {
+        let before = self.sum.enabled;
+        let total = self.read_on();
+        self.stands = self.sum.enabled == before;
+        total
+    }
+
+    fn read_on(&mut self) -> Option<f64> {
         let mut bytes = [0; 24];
         if self.file.read(&mut bytes).ok() != Some(bytes.len()) {
             return self.sum.total;
@@ -64,11 +78,14 @@ struct Reading {
 #[derive(Default)]
 struct Sum {
     last: Reading,
+    /// Of the last reading, which is not `last` when nothing was counted.
+    enabled: u64,
     total: Option<f64>,
 }
 
 impl Sum {
     fn add(&mut self, now: Reading) {
+        self.enabled = now.enabled;
         let since = |before: u64, now: u64| now.saturating_sub(before);
         let running = since(self.last.running, now.running);
         if running == 0 {
@@ -106,6 +123,19 @@ mod tests {
     #[test]
     fn a_quiet_turn_does_not_make_the_sum_fall() {
         assert_eq!(totals(&[(100, 100, 50), (100, 150, 100)]), [Some(200.0), Some(200.0)]);
+    }
+
+    #[test]
+    fn a_counter_whose_time_does_not_pass_stands() {
+        let words = [[1u64, 10, 10], [2, 20, 10], [2, 20, 10]].concat();
+        let bytes: Vec<u8> = words.into_iter().flat_map(u64::to_ne_bytes).collect();
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        let file = File::open(&path).unwrap();
+        let mut counter = Counter { cpu: "0".into(), file, sum: Sum::default(), stands: false };
+        let mut read = || (counter.read(), counter.stands());
+        assert_eq!([read(), read()], [(Some(1.0), false); 2], "it waited for its turn");
+        assert_eq!([read(), read()], [(Some(1.0), true); 2], "at its end the file is empty");
     }
 
     proptest! {
