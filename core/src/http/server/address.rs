@@ -34,9 +34,11 @@ fn nonblocking(listener: TcpListener) -> io::Result<TcpListener> {
 
 /// What to try, in this order, until one can be bound.
 fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
-    let (host, port) = address
-        .rsplit_once(':')
-        .ok_or_else(|| format!("missing port; did you mean \":{address}\"?"))?;
+    let (host, port) = address.rsplit_once(':').ok_or_else(|| {
+        let is_port = address.bytes().all(|byte| byte.is_ascii_digit());
+        let meant = if is_port { format!(":{address}") } else { format!("{address}:9100") };
+        format!("missing port; did you mean {meant:?}?")
+    })?;
     let port: u16 = port.parse().map_err(|_| format!("{port:?} is not a port"))?;
     if host.is_empty() {
         let both = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
@@ -72,6 +74,9 @@ mod tests {
         assert_eq!(first("127.0.0.1:0"), Ok("127.0.0.1:0".into()));
         assert_eq!(first("[::1]:9100"), Ok("[::1]:9100".into()));
         assert_eq!(first("localhost:9100"), Ok("127.0.0.1:9100".into()));
+        for (written, meant) in [("9100", ":9100"), ("127.0.0.1", "127.0.0.1:9100")] {
+            assert!(first(written).unwrap_err().ends_with(&format!("did you mean {meant:?}?")));
+        }
         assert!(first("vsock://:9100").unwrap_err().contains("only TCP"));
         for bad in ["9100", "", "localhost", "::1:9100", "x:http", ":99999", ":-1", "[::1]", "[:"] {
             assert!(resolve(bad).is_err(), "{bad}");
