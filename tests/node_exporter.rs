@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Proc, SOON, free_port, get, program, wait_for};
+use common::{Proc, SOON, free_port, get, program, run_vigie, wait_for};
 
 /// Collectors whose flags the tests set.
 const WITH_FLAGS: [&str; 5] = ["cpu", "netdev", "stat", "textfile", "filesystem"];
@@ -72,11 +72,14 @@ fn a_recorded_host() {
     compare(&collectors, &both);
 }
 
+fn help_of_the_original() -> String {
+    let output = Command::new(program("prometheus-node-exporter")).arg("--help").output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
 /// The collectors Debian's node_exporter has, those that are on by default and those that are off.
 fn collectors_of_the_original() -> [Vec<String>; 2] {
-    let output = Command::new(program("prometheus-node-exporter")).arg("--help").output().unwrap();
-    let help = [output.stdout, output.stderr].concat();
-    let help = String::from_utf8(help).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = help_of_the_original().split_whitespace().collect::<Vec<_>>().join(" ");
     let pattern =
         r"--collector\.([a-z_]+) Enable the [a-z_]+ collector \(default: (enabled|disabled)\)";
     let mut lists = [Vec::new(), Vec::new()];
@@ -88,6 +91,85 @@ fn collectors_of_the_original() -> [Vec<String>; 2] {
         }
     }
     lists
+}
+
+/// Flags that came after Debian's version, and those that its help hides.
+const OTHER_FLAGS: [&str; 51] = [
+    "--collector.arp.netlink",
+    "--collector.bcachefs",
+    "--collector.cpu.guest",
+    "--collector.cpu_vulnerabilities",
+    "--collector.diskstats.ignored-devices=x",
+    "--collector.dmmultipath",
+    "--collector.filesystem.fs-types-include=x",
+    "--collector.filesystem.ignored-fs-types=x",
+    "--collector.filesystem.ignored-mount-points=x",
+    "--collector.filesystem.mount-points-include=x",
+    "--collector.filesystem.mount-timeout=5s",
+    "--collector.filesystem.stat-workers=4",
+    "--collector.hwmon.chip-exclude=x",
+    "--collector.hwmon.chip-include=x",
+    "--collector.hwmon.sensor-exclude=x",
+    "--collector.hwmon.sensor-include=x",
+    "--collector.infiniband.device-exclude=x",
+    "--collector.infiniband.device-include=x",
+    "--collector.interrupts.include-zeros",
+    "--collector.interrupts.name-exclude=x",
+    "--collector.interrupts.name-include=x",
+    "--collector.kernel_hung",
+    "--collector.netclass_rtnl.with-stats",
+    "--collector.netdev.device-blacklist=x",
+    "--collector.netdev.device-whitelist=x",
+    "--collector.netdev.label-ifalias",
+    "--collector.nvmesubsystem",
+    "--collector.pcidevice",
+    "--collector.pcidevice.idsfile=x",
+    "--collector.pcidevice.names",
+    "--collector.perf.cache-profilers=x",
+    "--collector.perf.disable-cache-profilers",
+    "--collector.perf.disable-hardware-profilers",
+    "--collector.perf.disable-software-profilers",
+    "--collector.perf.hardware-profilers=x",
+    "--collector.perf.software-profilers=x",
+    "--collector.qdisc.device-exclude=x",
+    "--collector.qdisc.device-include=x",
+    "--collector.qdisc.fixtures=x",
+    "--collector.slabinfo.slabs-exclude=x",
+    "--collector.slabinfo.slabs-include=x",
+    "--collector.softirqs",
+    "--collector.swap",
+    "--collector.systemd.private",
+    "--collector.systemd.unit-blacklist=x",
+    "--collector.systemd.unit-whitelist=x",
+    "--collector.watchdog",
+    "--collector.wifi.fixtures=x",
+    "--collector.xfrm",
+    "--log.level=WARN",
+    "--runtime.gomaxprocs=1",
+];
+
+/// A unit that starts node_exporter starts vigie with the same words.
+#[test]
+fn every_flag_is_understood() {
+    let of_help = ["help", "help-long", "help-man", "version"];
+    let mut words: Vec<String> = OTHER_FLAGS.map(str::to_owned).into();
+    let pattern = r#"(?m)^ +(?:-h, )?--(?:\[no-\])?([\w.-]+)(?:=("[^"]*"|\S+))?"#;
+    for found in regex::Regex::new(pattern).unwrap().captures_iter(&help_of_the_original()) {
+        match found.get(2) {
+            _ if of_help.contains(&&found[1]) => {}
+            Some(value) => {
+                words.push(format!("--{}={}", &found[1], value.as_str().trim_matches('"')));
+            }
+            None => words.extend(["--", "--no-"].map(|dashes| format!("{dashes}{}", &found[1]))),
+        }
+    }
+    assert!(words.len() > 150, "{words:?}");
+    for command in [&[][..], &["serve"]] {
+        // What stands before --help is read first.
+        let words = command.iter().copied().chain(words.iter().map(String::as_str));
+        let output = run_vigie(words.chain(["--help"]));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]
