@@ -95,11 +95,11 @@ impl Collector for TcpStat {
             asked => asked,
         });
         counts.emit(sink);
-        asked.map_err(failure)
+        asked.map_err(|error| failure(&error))
     }
 }
 
-fn failure(error: io::Error) -> CollectError {
+fn failure(error: &io::Error) -> CollectError {
     match error.kind() {
         io::ErrorKind::NotFound => {
             CollectError::no_data("the kernel has no sock_diag for TCP (module tcp_diag)")
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_the_module_has_no_data() {
-        let failure = |errno| failure(io::Error::from_raw_os_error(errno)).kind();
+        let failure = |errno| failure(&io::Error::from_raw_os_error(errno)).kind();
         assert_eq!((failure(libc::ENOENT), failure(libc::EPERM)), ("no_data", "other"));
     }
 
