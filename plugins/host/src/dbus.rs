@@ -57,12 +57,7 @@ pub(crate) enum Failure {
 impl Bus {
     /// `service` on the host's system bus, or on the one that the environment names.
     pub(crate) fn system(service: &'static str, paths: &Paths) -> Result<Self, BuildError> {
-        let address = match std::env::var(ADDRESS_VARIABLE) {
-            Err(_) => socket(paths.root("run/dbus/system_bus_socket")),
-            Ok(given) => Address::try_from(&*given).map_err(|error| {
-                BuildError::new(format!("{ADDRESS_VARIABLE}: {given:?}: {error}"))
-            })?,
-        };
+        let address = address(std::env::var(ADDRESS_VARIABLE).ok().as_deref(), paths)?;
         Ok(Bus { service, address, direct: false, link: None, patience: Patience::new(LIMIT) })
     }
 
@@ -128,6 +123,15 @@ impl Bus {
                 CollectError::Other(format!("{}: {what}", self.address))
             }
         }
+    }
+}
+
+/// Of the bus that the environment names, if it names one.
+fn address(variable: Option<&str>, paths: &Paths) -> Result<Address, BuildError> {
+    match variable {
+        None | Some("") => Ok(socket(paths.root("run/dbus/system_bus_socket"))),
+        Some(given) => Address::try_from(given)
+            .map_err(|error| BuildError::new(format!("{ADDRESS_VARIABLE}: {given:?}: {error}"))),
     }
 }
 
@@ -263,5 +267,22 @@ pub(crate) fn failure(what: &str, error: Error) -> Failure {
             _ => Failure::Refused(text),
         },
         _ => Failure::Refused(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_may_name_the_bus() {
+        let paths = Paths { rootfs: "/host".into(), ..Paths::default() };
+        let shown = |variable| address(variable, &paths).map(|address| address.to_string());
+        for nothing in [None, Some("")] {
+            assert_eq!(shown(nothing).unwrap(), "unix:path=/host/run/dbus/system_bus_socket");
+        }
+        assert_eq!(shown(Some("unix:path=/bus")).unwrap(), "unix:path=/bus");
+        let error = shown(Some("bus")).unwrap_err().to_string();
+        assert!(error.starts_with("DBUS_SYSTEM_BUS_ADDRESS: \"bus\": "), "{error}");
     }
 }
