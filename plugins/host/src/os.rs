@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::stat::Mode;
 use vigie_core::collect::{CollectError, Collector, CollectorDef, CollectorInfo, Scrape};
 use vigie_core::metric::{Family, MetricSink};
 
@@ -149,7 +150,8 @@ impl Os {
     /// Links are followed as the host does: one that begins with `/` begins at ROOTFS, not at the root of a container.
     fn open(&self, name: &str) -> io::Result<File> {
         let how = OpenHow::new().flags(OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_IN_ROOT);
-        match openat2(File::open(&self.rootfs)?, name, how) {
+        let root = open(&self.rootfs, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        match openat2(root, name, how) {
             // Older kernels, sandboxes that do not know the call, and mounts that come and go meanwhile.
             Err(Errno::ENOSYS | Errno::EPERM | Errno::EAGAIN) => File::open(self.rootfs.join(name)),
             opened => Ok(File::from(opened?)),
