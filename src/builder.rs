@@ -239,6 +239,7 @@ impl Builder {
                 Scraper::counting_in(registry, outlets.metrics.clone())
                     .shows_itself(!settings.flags.switch("web.disable-exporter-metrics")),
             ),
+            telemetry_path: settings.telemetry_path()?,
             max_requests: settings.max_requests()?,
             services: all.services,
             routes: all.routes,
@@ -276,6 +277,7 @@ impl Outlets {
 /// Everything built from one state of the settings, not yet running.
 pub(crate) struct Assembly {
     pub(crate) scraper: Arc<Scraper>,
+    pub(crate) telemetry_path: String,
     pub(crate) max_requests: Option<NonZeroU64>,
     pub(crate) services: Vec<Box<dyn Service>>,
     pub(crate) routes: Vec<Route>,

@@ -71,6 +71,14 @@ impl Settings {
         own.or_else(|| self.flags.path("web.config.file"))
     }
 
+    /// Where metrics are served: no request could ever ask for a path without its slash.
+    pub(crate) fn telemetry_path(&self) -> Result<String, FlagError> {
+        let name = "web.telemetry-path";
+        let path = Some(self.flags.text(name)).filter(|path| path.starts_with('/'));
+        path.map(str::to_owned)
+            .ok_or_else(|| self.flags.error(name, "expected a path that begins with /"))
+    }
+
     /// How many scrapes may be under way; `None` for any number.
     pub(crate) fn max_requests(&self) -> Result<Option<NonZeroU64>, FlagError> {
         let name = "web.max-requests";
@@ -267,7 +275,16 @@ mod tests {
         let text = "web: {listen_address: [':1', ':2'], telemetry_path: /m}\n";
         let settings = settings(text, &[("web.telemetry-path", "/n")]).unwrap();
         assert_eq!(settings.flags.list("web.listen-address"), [":1", ":2"]);
-        assert_eq!(settings.flags.text("web.telemetry-path"), "/n");
+        assert_eq!(settings.telemetry_path().unwrap(), "/n");
+    }
+
+    #[test]
+    fn metrics_have_a_path_that_can_be_asked_for() {
+        for bad in ["metrics", ""] {
+            let settings = settings("", &[("web.telemetry-path", bad)]).unwrap();
+            let error = settings.telemetry_path().unwrap_err().to_string();
+            assert!(error.starts_with("--web.telemetry-path: expected a path"), "{error}");
+        }
     }
 
     #[test]

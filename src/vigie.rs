@@ -214,7 +214,8 @@ impl Vigie {
             drop(tokio::time::timeout(READY_LIMIT, ready.acquire_many(count)).await);
         }
         let metrics = pages::Metrics::new(assembly.scraper.clone(), assembly.max_requests);
-        self.install_routes(assembly.routes, metrics, &assembly.scraper);
+        let path = &assembly.telemetry_path;
+        self.install_routes(assembly.routes, path, metrics, &assembly.scraper);
         self.set_current(|current| {
             current.scraper = assembly.scraper;
             current.notes = assembly.notes;
@@ -225,12 +226,12 @@ impl Vigie {
     fn install_routes(
         &self,
         plugin_routes: Vec<Route>,
+        path: &str,
         metrics: pages::Metrics,
         scraper: &Arc<Scraper>,
     ) {
-        let settings = self.settings();
-        let path = settings.flags.text("web.telemetry-path");
-        let alerting = self.0.outlets.router.as_ref().map(|_| routing::alerting_port(&settings));
+        let router = self.0.outlets.router.as_ref();
+        let alerting = router.map(|_| routing::alerting_port(&self.settings()));
         let mut telemetry = vec![
             Route::new(Listener::Telemetry, Method::GET, path, metrics),
             pages::status(scraper.clone()),
