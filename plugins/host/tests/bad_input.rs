@@ -83,8 +83,20 @@ fn with_each_text(text: impl Fn(&[u8]) -> Vec<u8>) {
 }
 
 /// Files without which node_exporter, compared over the same host, fails.
-const FOR_NODE_EXPORTER: [&str; 5] =
-    ["max_energy_range_uj", "policy", "related_cpus", "scaling_driver", "scaling_setspeed"];
+const FOR_NODE_EXPORTER: [&str; 12] = [
+    "clone_alignment",
+    "extended_iref",
+    "global_rsv_reserved",
+    "max_energy_range_uj",
+    "node_name",
+    "nodesize",
+    "policy",
+    "quota_override",
+    "related_cpus",
+    "scaling_driver",
+    "scaling_setspeed",
+    "sectorsize",
+];
 
 #[test]
 fn every_recorded_file_is_opened() {
