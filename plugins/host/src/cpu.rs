@@ -69,13 +69,12 @@ struct Cpu {
 
 impl Cpu {
     fn build(setting: &Setting) -> Result<Self, BuildError> {
-        let isolated = std::fs::read(setting.paths.sys("devices/system/cpu/isolated"));
         Ok(Cpu {
             stat: FileReader::kept_open(setting.paths.proc("stat")),
             times: Times::default(),
             guest: setting.flags.switch(GUEST_FLAG),
             info: Info::build(setting)?,
-            isolated: ranges(&isolated.unwrap_or_default()).iter().map(u64::to_string).collect(),
+            isolated: Vec::new(),
             paths: setting.paths.clone(),
             topology: Topology::default(),
         })
@@ -87,11 +86,14 @@ impl Collector for Cpu {
         let times = self.times.update(self.stat.read()?);
         self.times.emit(self.guest, sink);
         let info = self.info.as_mut().map_or(Ok(()), |info| info.emit(sink));
+        if self.times.changed {
+            let isolated = std::fs::read(self.paths.sys("devices/system/cpu/isolated"));
+            let isolated = ranges(&isolated.unwrap_or_default());
+            self.isolated = isolated.iter().map(u64::to_string).collect();
+            self.topology = Topology::list(&self.paths);
+        }
         for cpu in &self.isolated {
             ISOLATED.emit(sink, [cpu], true);
-        }
-        if self.times.changed {
-            self.topology = Topology::list(&self.paths);
         }
         self.topology.emit(sink);
         times.map_err(|(line, what)| CollectError::parse(self.stat.path(), line, what))?;

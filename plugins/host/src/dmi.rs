@@ -3,6 +3,8 @@
 //! Read once: nothing of it changes while the kernel runs. It must not need root: serial numbers and the UUID, which
 //! only root may read, are labels that are left out.
 
+use std::path::PathBuf;
+
 use vigie_core::collect::{CollectError, Collector, CollectorDef, CollectorInfo, Scrape};
 use vigie_core::metric::{Family, MetricSink};
 
@@ -15,10 +17,7 @@ pub static DEF: CollectorDef = CollectorDef {
         .reads("SYS/class/dmi/id")
         .families(&[INFO.doc()]),
     build: |setting| {
-        let directory = setting.paths.sys("class/dmi/id");
-        let mut attributes = Attributes::new();
-        let values = FILES.map(|file| attributes.text(&directory, file));
-        Ok(Box::new(Dmi { values }))
+        Ok(Box::new(Dmi { directory: setting.paths.sys("class/dmi/id"), values: None }))
     },
 };
 
@@ -53,15 +52,21 @@ static INFO: Family<{ FILES.len() }> =
     });
 
 struct Dmi {
-    values: [String; FILES.len()],
+    directory: PathBuf,
+    /// After the first scrape.
+    values: Option<[String; FILES.len()]>,
 }
 
 impl Collector for Dmi {
     fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
-        if self.values.iter().all(String::is_empty) {
+        let values = self.values.get_or_insert_with(|| {
+            let mut attributes = Attributes::new();
+            FILES.map(|file| attributes.text(&self.directory, file))
+        });
+        if values.iter().all(String::is_empty) {
             return Err(CollectError::no_data("SYS/class/dmi/id tells nothing of this machine"));
         }
-        INFO.emit(sink, self.values.each_ref().map(String::as_str), true);
+        INFO.emit(sink, values.each_ref().map(String::as_str), true);
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use recorded::Copy;
+use recorded::{Copy, Watch};
 use vigie_core::collect::{
     Bound, CollectError, Collector, CollectorDef, CollectorInfo, Registry, Scrape, Scraper,
     SlotState, Wish,
@@ -69,10 +69,10 @@ impl Subject {
 
 /// Whether a scrape of `def` waited for `file`; either way all was well.
 fn hangs_at(copy: &Copy, def: &'static CollectorDef, file: &Path) -> bool {
+    let subject = Subject::new(copy, def);
     let content = std::fs::read(file).unwrap();
     std::fs::remove_file(file).unwrap();
     mkfifo(file, Mode::S_IRWXU).unwrap();
-    let subject = Subject::new(copy, def);
     let name = def.info.name;
     let waits = subject.scrape(Some(LITTLE)) == SlotState::TimedOut;
     if waits {
@@ -100,7 +100,8 @@ fn hangs_at(copy: &Copy, def: &'static CollectorDef, file: &Path) -> bool {
 
 fn lane_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|name| name.starts_with("vigie-lane")).count()
 }
 
@@ -129,4 +130,19 @@ fn a_file_that_never_answers_costs_its_collector_and_one_thread() {
     }
     assert!(subjects > 60, "{subjects} collectors read files");
     assert!(waited.len() > 40, "the files do hold collectors up: {waited:?}");
+}
+
+/// The lane guards calls, and nothing guards a build: it reads no file but those that say whose view is the host's.
+#[test]
+fn a_collector_is_built_without_reading_the_host() {
+    let copy = Copy::new();
+    let mut watch = Watch::new(copy.files.keys());
+    for def in COLLECTORS {
+        drop((def.build)(&copy.setting(def)));
+        let of_the_first_process =
+            |path: &PathBuf| path.ancestors().any(|path| path.ends_with("proc/1"));
+        let opened: Vec<_> =
+            watch.opened().into_iter().filter(|path| !of_the_first_process(path)).collect();
+        assert!(opened.is_empty(), "{} opens {opened:?}", def.info.name);
+    }
 }

@@ -18,14 +18,14 @@ use vigie_host::COLLECTORS;
 const HOST: &str = "../../tests/fixtures/host";
 
 /// A copy of the recorded host that may be broken.
-pub struct Copy {
+pub(crate) struct Copy {
     dir: tempfile::TempDir,
     /// Every file, and the collectors that open it.
-    pub files: BTreeMap<PathBuf, Vec<&'static CollectorDef>>,
+    pub(crate) files: BTreeMap<PathBuf, Vec<&'static CollectorDef>>,
 }
 
 impl Copy {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut copy = Copy { dir: tempfile::tempdir().unwrap(), files: BTreeMap::new() };
         copy_tree(Path::new(HOST), copy.dir.path());
         list(copy.dir.path(), &mut copy.files);
@@ -40,7 +40,7 @@ impl Copy {
     }
 
     /// What `def` is built from over this host, with the flags of its golden run.
-    pub fn setting(&self, def: &CollectorDef) -> Setting {
+    pub(crate) fn setting(&self, def: &CollectorDef) -> Setting {
         let root = self.dir.path();
         let mut paths = Paths::default();
         (paths.procfs, paths.sysfs) = (root.join("proc"), root.join("sys"));
@@ -66,13 +66,13 @@ impl Copy {
 }
 
 /// Asks the kernel which files are opened.
-struct Watch {
+pub(crate) struct Watch {
     inotify: Inotify,
     directories: Vec<(WatchDescriptor, PathBuf)>,
 }
 
 impl Watch {
-    fn new<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Self {
+    pub(crate) fn new<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Self {
         let inotify = Inotify::init().unwrap();
         let parents: BTreeSet<_> = files.map(|file| file.parent().unwrap().to_owned()).collect();
         let watch = |directory: PathBuf| {
@@ -83,7 +83,7 @@ impl Watch {
     }
 
     /// The files that were opened since the last call.
-    fn opened(&mut self) -> BTreeSet<PathBuf> {
+    pub(crate) fn opened(&mut self) -> BTreeSet<PathBuf> {
         let mut opened = BTreeSet::new();
         let mut buffer = [0; 1 << 16];
         while let Ok(events) = self.inotify.read_events(&mut buffer) {
