@@ -77,7 +77,9 @@ fn every_package_takes_the_common_lints() {
 #[test]
 fn a_panic_unwinds_in_every_profile() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let profiles = manifest.matches("[profile.").count();
+    // A profile of one package cannot say how the program panics.
+    let is_whole = |line: &&str| line.starts_with("[profile.") && !line.contains(".package.");
+    let profiles = manifest.lines().filter(is_whole).count();
     assert!(profiles >= 2 && manifest.matches("\npanic = \"unwind\"").count() == profiles);
 }
 

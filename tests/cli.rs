@@ -4,10 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the tests")]
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
-use common::{program, run_vigie};
+use common::{promtool_complaints, run_vigie};
 use tempfile::TempDir;
 
 /// Runs vigie and gives exit status, standard output and standard error.
@@ -81,21 +80,7 @@ fn a_scrape_on_standard_output_pleases_promtool() {
         metrics.contains("\nnode_load1 ")
             && metrics.contains("\n# TYPE node_cpu_seconds_total counter\n")
     );
-    let mut promtool = Command::new(program("promtool"))
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
-    let output = promtool.wait_with_output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    // node_exporter's names of memory are those of the kernel, and promtool would like others.
-    let kernel =
-        |line: &&str| line.starts_with("node_memory_") && line.ends_with("not 'camelCase'");
-    let said = String::from_utf8(said).unwrap();
-    let complaints: Vec<&str> = said.lines().filter(|line| !kernel(line)).collect();
+    let complaints = promtool_complaints(metrics.as_bytes());
     assert_eq!(complaints, [""; 0]);
 }
 
