@@ -83,11 +83,12 @@ fn with_each_text(text: impl Fn(&[u8]) -> Vec<u8>) {
 }
 
 /// Files without which node_exporter, compared over the same host, fails.
-const FOR_NODE_EXPORTER: [&str; 12] = [
+const FOR_NODE_EXPORTER: [&str; 13] = [
     "clone_alignment",
     "extended_iref",
     "global_rsv_reserved",
     "max_energy_range_uj",
+    "mounts",
     "node_name",
     "nodesize",
     "policy",
