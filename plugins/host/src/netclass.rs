@@ -17,6 +17,7 @@ use crate::netdev::family::{Source as Counted, figures};
 mod column;
 mod rtnl;
 mod sysfs;
+mod told;
 
 use column::COLUMNS;
 

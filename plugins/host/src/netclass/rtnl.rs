@@ -119,7 +119,8 @@ fn duplex(duplex: Duplex) -> &'static str {
     }
 }
 
-fn set(interface: &mut Interface, link: &Link<'_>) {
+/// Sets what a link has; the rest is not known then.
+pub(super) fn set(interface: &mut Interface, link: &Link<'_>) {
     for (column, value) in COLUMNS.iter().zip(&mut interface.values) {
         if let InLink::Told(told) = column.in_link {
             *value = told(link);

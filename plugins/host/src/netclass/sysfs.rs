@@ -1,13 +1,16 @@
 //! Interfaces out of SYS/class/net.
 //!
 //! Interfaces come and go while they are read, and each file may refuse: a driver need not know a speed, and an
-//! interface that is down has no carrier to speak of. Neither costs more than itself. It must not know families.
+//! interface that is down has no carrier to speak of. Neither costs more than itself. What `told` has is not read again.
+//! It must not know families.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use vigie_core::collect::{CollectError, Paths};
 
-use super::column::{COLUMNS, FLAGS};
+use super::column::{COLUMNS, Column, FLAGS};
+use super::told::{Told, is_told};
 use super::{Interface, keep};
 use crate::filter::Filter;
 use crate::known::Known;
@@ -18,15 +21,48 @@ use crate::sysfs::{Attributes, entries, open_directory};
 pub(super) struct Reader {
     directory: PathBuf,
     attributes: Attributes,
+    told: Option<Told>,
 }
 
 impl Reader {
     pub(super) fn new(paths: &Paths) -> Self {
-        Reader { directory: paths.sys("class/net"), attributes: Attributes::new() }
+        Reader {
+            directory: paths.sys("class/net"),
+            attributes: Attributes::new(),
+            told: Told::new(paths),
+        }
+    }
+
+    pub(super) fn update(
+        &mut self,
+        filter: &Filter,
+        interfaces: &mut Known<Interface>,
+    ) -> Result<(), CollectError> {
+        if self.told.as_mut().is_some_and(|told| told.update(filter, interfaces)) {
+            self.read_untold(interfaces);
+            return Ok(());
+        }
+        interfaces.begin();
+        self.read_all(filter, interfaces)?;
+        interfaces.end();
+        if let Some(told) = &mut self.told {
+            told.verify(interfaces);
+        }
+        Ok(())
+    }
+
+    fn read_untold(&mut self, interfaces: &mut Known<Interface>) {
+        for (name, interface) in interfaces.iter_mut().filter(|(_, i)| i.admitted) {
+            if let Ok(directory) = open_directory(&self.directory.join(name)) {
+                let untold = |column: &Column| !is_told(column.attribute, &column.in_link);
+                self.read_numbers(&directory, interface, untold);
+                self.read_texts(&directory, [(&mut interface.duplex, "duplex")]);
+            }
+        }
     }
 
     /// Files of the directory are no interfaces, nor is a directory without a number: that one has just gone.
-    pub(super) fn update(
+    fn read_all(
         &mut self,
         filter: &Filter,
         interfaces: &mut Known<Interface>,
@@ -45,26 +81,44 @@ impl Reader {
         Ok(())
     }
 
-    fn read(&mut self, directory: &std::fs::File, interface: &mut Interface) {
-        for (column, value) in COLUMNS.iter().zip(&mut interface.values) {
+    fn read(&mut self, directory: &File, interface: &mut Interface) {
+        self.read_numbers(directory, interface, |_| true);
+        let Interface { address, broadcast, duplex, alias, operational_state, .. } = interface;
+        self.read_texts(
+            directory,
+            [
+                (address, "address"),
+                (broadcast, "broadcast"),
+                (duplex, "duplex"),
+                (alias, "ifalias"),
+                (operational_state, "operstate"),
+            ],
+        );
+    }
+
+    fn read_numbers(
+        &mut self,
+        directory: &File,
+        interface: &mut Interface,
+        wanted: impl Fn(&Column) -> bool,
+    ) {
+        let columns = COLUMNS.iter().zip(&mut interface.values);
+        for (column, value) in columns.filter(|(column, _)| wanted(column)) {
             *value = self.number(directory, column.attribute);
             if column.attribute == FLAGS {
                 interface.flags = *value;
             }
         }
         interface.speed = self.number(directory, "speed");
-        for (target, name) in [
-            (&mut interface.address, "address"),
-            (&mut interface.broadcast, "broadcast"),
-            (&mut interface.duplex, "duplex"),
-            (&mut interface.alias, "ifalias"),
-            (&mut interface.operational_state, "operstate"),
-        ] {
+    }
+
+    fn read_texts<const N: usize>(&mut self, directory: &File, texts: [(&mut String, &str); N]) {
+        for (target, name) in texts {
             keep(target, &text(self.attributes.read_in(directory, name).unwrap_or_default()));
         }
     }
 
-    fn number(&mut self, directory: &std::fs::File, name: &str) -> Option<i64> {
+    fn number(&mut self, directory: &File, name: &str) -> Option<i64> {
         self.attributes.read_in(directory, name).ok().and_then(number)
     }
 }
