@@ -23,23 +23,26 @@ static THREADS: Family = Family::gauge("process_threads", "Threads.", []);
 /// which is the costliest file of all.
 #[derive(Debug)]
 pub(super) struct OwnProcess {
+    /// Its directory, open for good.
+    process: Option<Process>,
     boot_time: Option<u64>,
     max_fds: Option<u64>,
 }
 
 impl OwnProcess {
     pub(super) fn new() -> Self {
-        let limits = Process::myself().and_then(|process| process.limits()).ok();
+        let process = Process::myself().ok();
+        let limits = process.as_ref().and_then(|process| process.limits().ok());
         let max_fds = limits.and_then(|limits| match limits.max_open_files.soft_limit {
             LimitValue::Value(most) => Some(most),
             LimitValue::Unlimited => None,
         });
-        OwnProcess { boot_time: procfs::boot_time_secs().ok(), max_fds }
+        OwnProcess { process, boot_time: procfs::boot_time_secs().ok(), max_fds }
     }
 
     /// Writes what `/proc/self` tells; what cannot be read is left out.
     pub(super) fn write(&self, sink: &mut TextSink) {
-        let Ok(process) = Process::myself() else { return };
+        let Some(process) = &self.process else { return };
         if let Ok(stat) = process.stat() {
             let ticks = procfs::ticks_per_second() as f64;
             CPU.emit(sink, [], (stat.utime + stat.stime) as f64 / ticks);
