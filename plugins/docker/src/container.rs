@@ -69,6 +69,8 @@ struct ContainerCollector {
     snapshot: Arc<Latest<Snapshot>>,
     /// Somebody asks the daemon, and was not waited for yet.
     expectant: bool,
+    /// Whether the two below were looked for: in the first scrape, where a file system that hangs holds nobody up.
+    looked: bool,
     cgroups: Option<Cgroups>,
     identity: Identity,
     files: Files,
@@ -86,6 +88,10 @@ impl Collector for ContainerCollector {
     fn collect(&mut self, scrape: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
         if std::mem::take(&mut self.expectant) {
             self.snapshot.newer_than(0, FIRST_WAIT);
+        }
+        if !std::mem::replace(&mut self.looked, true) {
+            self.identity = Identity::read(&self.paths, &mut self.files);
+            self.cgroups = Cgroups::detect(&self.paths);
         }
         let snapshot = self.snapshot.get();
         let found = self.cgroups.as_ref().map(Cgroups::containers).unwrap_or_default();
@@ -105,14 +111,14 @@ impl Collector for ContainerCollector {
 
 impl ContainerCollector {
     fn new(context: &Context) -> Self {
-        let mut files = Files::new();
         ContainerCollector {
-            identity: Identity::read(&context.paths, &mut files),
-            cgroups: Cgroups::detect(&context.paths),
+            looked: false,
+            cgroups: None,
+            identity: Identity::default(),
             paths: context.paths.clone(),
             snapshot: Arc::clone(&context.snapshot),
             expectant: context.follows,
-            files,
+            files: Files::new(),
             devices: HashMap::new(),
         }
     }

@@ -49,6 +49,12 @@ impl Collector for Bonding {
         let mut result = Ok(());
         let mut found = Vec::new();
         for name in names {
+            if !is_name(&name) {
+                let what = "a name of an interface was expected";
+                let error = CollectError::parse(self.root.join("bonding_masters"), 1, what);
+                result = result.and(Err(error));
+                continue;
+            }
             match count(&self.root.join(&name), &mut self.attributes) {
                 Ok((slaves, active)) => found.push(Master { name, slaves, active }),
                 // An interface may vanish between the list and here.
@@ -61,6 +67,11 @@ impl Collector for Bonding {
         emit(&found, sink);
         result
     }
+}
+
+/// As `dev_valid_name` of net/core/dev.c has it: no way to another directory.
+fn is_name(name: &str) -> bool {
+    name.len() < libc::IFNAMSIZ && !name.contains(['/', '\0']) && !matches!(name, "." | "..")
 }
 
 fn emit(masters: &[Master], sink: &mut dyn MetricSink) {

@@ -3,7 +3,7 @@
 //! Devices are told apart by their names; what udev says of one is kept as long as its numbers stay. It must not
 //! know file systems but for what udev says of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use vigie_core::collect::{
     BuildError, CollectError, Collector, CollectorDef, CollectorInfo, FileReader, Paths, Scrape,
@@ -108,8 +108,8 @@ struct DiskStats {
     file: FileReader,
     filter: Filter,
     paths: Paths,
-    /// Whether there is a udev database.
-    udev: bool,
+    /// Whether there is a udev database, after the first scrape.
+    udev: Option<bool>,
     devices: Known<Device>,
     attributes: Attributes,
 }
@@ -128,16 +128,11 @@ struct Device {
 
 impl DiskStats {
     fn build(setting: &Setting) -> Result<Self, BuildError> {
-        let udev = setting.paths.udev.is_dir();
-        if !udev {
-            let path = setting.paths.udev.display();
-            tracing::info!("diskstats: no directory {path}: node_disk_info has no udev properties");
-        }
         Ok(DiskStats {
             file: FileReader::kept_open(setting.paths.proc("diskstats")),
             filter: Filter::from_flags(&setting.flags, INCLUDE, EXCLUDE)?,
             paths: setting.paths.clone(),
-            udev,
+            udev: None,
             devices: Known::new(),
             attributes: Attributes::new(),
         })
@@ -179,7 +174,7 @@ impl Collector for DiskStats {
             return result;
         }
         emit_columns(&self.devices, sink);
-        if self.udev {
+        if *self.udev.get_or_insert_with(|| is_udev(&self.paths.udev)) {
             for (_, device) in self.devices.iter_mut().filter(|(_, device)| device.admitted) {
                 device.udev.refresh();
             }
@@ -191,6 +186,15 @@ impl Collector for DiskStats {
         emit_properties(&self.devices, sink);
         result
     }
+}
+
+fn is_udev(database: &Path) -> bool {
+    let is_there = database.is_dir();
+    if !is_there {
+        let path = database.display();
+        tracing::info!("diskstats: no directory {path}: node_disk_info has no udev properties");
+    }
+    is_there
 }
 
 fn admitted(devices: &Known<Device>) -> impl Iterator<Item = (&str, &Device)> {

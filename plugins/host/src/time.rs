@@ -3,7 +3,7 @@
 //! The clock is that of the scrape, so that it can be compared with the time of its receiver. It
 //! must not know how well the clock is kept: that is the collector `timex`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use jiff::Timestamp;
@@ -39,12 +39,14 @@ pub static DEF: CollectorDef = CollectorDef {
         .families(&[NOW.doc(), ZONE.doc(), AVAILABLE.doc(), CURRENT.doc()]),
     build: |setting| {
         let root = setting.paths.sys("devices/system/clocksource");
-        Ok(Box::new(Time { sources: list(&root) }))
+        Ok(Box::new(Time { root, sources: None }))
     },
 };
 
 struct Time {
-    sources: Vec<Source>,
+    root: PathBuf,
+    /// After the first scrape.
+    sources: Option<Vec<Source>>,
 }
 
 /// A directory `clocksourceN`.
@@ -61,7 +63,7 @@ impl Collector for Time {
         let now = Timestamp::try_from(scrape.now).unwrap_or_default();
         emit_zone(&TimeZone::system(), now, sink);
         let mut result = Ok(());
-        for source in &mut self.sources {
+        for source in self.sources.get_or_insert_with(|| list(&self.root)) {
             result =
                 result.and(emit_words(&AVAILABLE, &source.device, &mut source.available, sink));
             result = result.and(emit_words(&CURRENT, &source.device, &mut source.current, sink));
@@ -104,7 +106,7 @@ fn list(root: &Path) -> Vec<Source> {
         .collect();
     found.sort();
     let reader = |path: &Path, name| FileReader::kept_open(path.join(name));
-    let source = |(device, path): (u64, std::path::PathBuf)| Source {
+    let source = |(device, path): (u64, PathBuf)| Source {
         device: device.to_string(),
         available: reader(&path, "available_clocksource"),
         current: reader(&path, "current_clocksource"),

@@ -7,13 +7,14 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use recorded::Copy;
-use vigie_core::collect::{CollectorDef, Scrape};
+use vigie_core::collect::{CollectError, CollectorDef, Scrape};
 use vigie_core::metric::{Desc, MetricSink, Sample};
 use vigie_host::COLLECTORS;
 
@@ -43,20 +44,36 @@ impl MetricSink for Series {
     }
 }
 
-/// Two scrapes, since what a collector remembers must survive too; the series that are told twice.
-fn scrape(copy: &Copy, def: &CollectorDef) -> Vec<String> {
-    let mut twice = Vec::new();
-    let Ok(mut collector) = (def.build)(&copy.setting(def)) else { return twice };
+/// What came of two scrapes.
+#[derive(Default)]
+struct Outcome {
+    /// Series that were told twice.
+    twice: Vec<String>,
+    errors: Vec<CollectError>,
+}
+
+/// Two scrapes, since what a collector remembers must survive too.
+fn scrape(copy: &Copy, def: &CollectorDef) -> Outcome {
+    let mut outcome = Outcome::default();
+    let Ok(mut collector) = (def.build)(&copy.setting(def)) else { return outcome };
     for _ in 0..2 {
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_123);
         let scrape = Scrape::new(now, Instant::now() + Duration::from_secs(60));
         let mut series = Series::default();
-        if let Err(error) = collector.collect(&scrape, &mut series) {
-            assert!(!error.to_string().is_empty());
-        }
-        twice.append(&mut series.twice);
+        outcome.errors.extend(collector.collect(&scrape, &mut series).err());
+        outcome.twice.append(&mut series.twice);
     }
-    twice
+    outcome
+}
+
+/// A failure says which file it met. That there is no data says what is not there, which can be more than a file.
+fn assert_named(file: &Path, def: &CollectorDef, errors: &[CollectError]) {
+    let (path, name) = (file.to_str().unwrap(), def.info.name);
+    for error in errors.iter().filter(|error| error.kind() != "no_data") {
+        // Where the first process may not be read, the own one is.
+        let error = error.to_string().replace("/proc/self/", "/proc/1/");
+        assert!(error.contains(path), "{name}: {path} is not named: {error}");
+    }
 }
 
 /// Scrapes with each file broken by `damage`, one at a time, and whole again afterwards.
@@ -65,7 +82,7 @@ fn with_each_file(copy: &Copy, damage: impl Fn(&Path, &[u8])) {
         let original = std::fs::read(file).unwrap();
         damage(file, &original);
         for def in readers {
-            scrape(copy, def);
+            assert_named(file, def, &scrape(copy, def).errors);
         }
         if file.is_dir() && !file.is_symlink() {
             std::fs::remove_dir(file).unwrap();
@@ -115,7 +132,7 @@ fn every_recorded_file_is_opened() {
 #[test]
 fn a_healthy_host_has_no_series_twice() {
     let copy = Copy::new();
-    let twice: Vec<_> = COLLECTORS.iter().flat_map(|def| scrape(&copy, def)).collect();
+    let twice: Vec<_> = COLLECTORS.iter().flat_map(|def| scrape(&copy, def).twice).collect();
     assert_eq!(twice, [""; 0]);
 }
 
@@ -190,6 +207,37 @@ fn unreadable_files() {
         std::fs::remove_file(file).unwrap();
         symlink("/nowhere/at/all", file).unwrap();
     });
+}
+
+/// Devices and processes come and go while they are listed and read.
+#[test]
+fn files_that_come_and_go() {
+    let copy = Copy::new();
+    let failures =
+        |def: &&CollectorDef| scrape(&copy, def).errors.iter().map(ToString::to_string).collect();
+    let healthy = || COLLECTORS.iter().map(failures).collect::<Vec<Vec<String>>>();
+    let before = healthy();
+    let stop = AtomicBool::new(false);
+    let files: Vec<&PathBuf> = copy.files.keys().collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Each third file is away for a moment, in an order that no collector reads in.
+            for at in (0..).map(|step: usize| step.wrapping_mul(7919) % files.len()) {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let away = files[at].with_extension("away");
+                std::fs::rename(files[at], &away).unwrap();
+                std::thread::yield_now();
+                std::fs::rename(&away, files[at]).unwrap();
+            }
+        });
+        for _ in 0..20 {
+            COLLECTORS.iter().for_each(|def| drop(scrape(&copy, def)));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(healthy(), before, "all is well again");
 }
 
 /// A change at one place of the text.

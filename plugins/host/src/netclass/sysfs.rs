@@ -21,7 +21,7 @@ use crate::sysfs::{Attributes, entries, open_directory};
 pub(super) struct Reader {
     directory: PathBuf,
     attributes: Attributes,
-    told: Option<Told>,
+    told: Told,
 }
 
 impl Reader {
@@ -38,16 +38,14 @@ impl Reader {
         filter: &Filter,
         interfaces: &mut Known<Interface>,
     ) -> Result<(), CollectError> {
-        if self.told.as_mut().is_some_and(|told| told.update(filter, interfaces)) {
+        if self.told.update(filter, interfaces) {
             self.read_untold(interfaces);
             return Ok(());
         }
         interfaces.begin();
         self.read_all(filter, interfaces)?;
         interfaces.end();
-        if let Some(told) = &mut self.told {
-            told.verify(interfaces);
-        }
+        self.told.verify(interfaces);
         Ok(())
     }
 

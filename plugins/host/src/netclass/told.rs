@@ -15,7 +15,9 @@ use crate::netlink::link::{Link, settings};
 
 /// Asks, and remembers which answer sysfs agreed with.
 pub(super) struct Told {
-    socket: Socket,
+    paths: Paths,
+    /// After the first scrape; none where nothing can be told.
+    socket: Option<Option<Socket>>,
     /// Names and numbers in netlink's order; none before sysfs has agreed.
     verified: Vec<(String, i64)>,
     /// Those of the last answer, when they were others.
@@ -23,18 +25,17 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Nothing where sysfs is a recorded one, or where the host's network cannot be asked.
-    pub(super) fn new(paths: &Paths) -> Option<Self> {
-        let is_live =
-            statfs(&paths.sysfs).is_ok_and(|sysfs| sysfs.filesystem_type() == SYSFS_MAGIC);
-        let socket = is_live.then(|| Socket::of_the_host(paths)).flatten()?;
-        Some(Told { socket, verified: Vec::new(), doubtful: Vec::new() })
+    pub(super) fn new(paths: &Paths) -> Self {
+        let (verified, doubtful) = (Vec::new(), Vec::new());
+        Told { paths: paths.clone(), socket: None, verified, doubtful }
     }
 
     /// Sets what is told of each interface, as sysfs would tell it. False where that is not to be believed.
     pub(super) fn update(&mut self, filter: &Filter, interfaces: &mut Known<Interface>) -> bool {
+        let socket = self.socket.get_or_insert_with(|| socket(&self.paths));
+        let Some(socket) = socket else { return false };
         interfaces.begin();
-        let asked = settings(&mut self.socket, &mut |link: &Link<'_>| {
+        let asked = settings(socket, &mut |link: &Link<'_>| {
             let new = |name: &str| Interface::new(name, filter);
             if let Some(interface) = interfaces.meet(link.name, new)
                 && interface.admitted
@@ -57,6 +58,10 @@ impl Told {
 
     /// Compares the last answer with what sysfs shows.
     pub(super) fn verify(&mut self, interfaces: &Known<Interface>) {
+        if self.doubtful.is_empty() {
+            self.verified.clear();
+            return;
+        }
         let sorted = |mut pairs: Vec<(String, i64)>| {
             pairs.sort_unstable();
             pairs
@@ -68,6 +73,12 @@ impl Told {
             self.verified.clear();
         }
     }
+}
+
+/// Nothing where sysfs is a recorded one, or where the host's network cannot be asked.
+fn socket(paths: &Paths) -> Option<Socket> {
+    let sysfs = statfs(&paths.sysfs).ok()?;
+    (sysfs.filesystem_type() == SYSFS_MAGIC).then(|| Socket::of_the_host(paths)).flatten()
 }
 
 /// Whether netlink tells what the file `attribute` does. The file of the flags has some that netlink leaves out.
@@ -117,13 +128,12 @@ mod tests {
     fn a_recorded_host_is_not_asked_about() {
         let host = Host::new(&[("sys/class/net/lo/ifindex", "1\n")]);
         let paths = Paths { sysfs: host.dir.path().join("sys"), ..paths() };
-        assert!(Told::new(&paths).is_none());
+        assert!(socket(&paths).is_none());
     }
 
     #[test]
     fn an_answer_is_believed_after_sysfs_has_agreed_and_as_long_as_the_interfaces_are_the_same() {
-        let (mut told, filter, mut interfaces) =
-            (Told::new(&paths()).unwrap(), everything(), Known::new());
+        let (mut told, filter, mut interfaces) = (Told::new(&paths()), everything(), Known::new());
         assert!(!told.update(&filter, &mut interfaces), "sysfs was not read yet");
         told.verify(&interfaces);
         assert!(told.update(&filter, &mut interfaces));
