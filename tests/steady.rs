@@ -1,10 +1,11 @@
-//! Ten thousand scrapes later vigie is what it was: descriptors, threads and memory do not grow.
+//! Ten thousand scrapes of all collectors later vigie is what it was: descriptors, threads and memory do not grow.
 //!
 //! Growth is what users of its predecessors met after weeks; here weeks are minutes. It must not measure speed.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
-use common::{Connection, Vigie};
+use common::{Connection, Vigie, VigieBuilder};
+use vigie::Catalogue;
 
 const SCRAPES: usize = 10_000;
 /// Until all buffers have their size and all threads of the pool were needed once.
@@ -44,7 +45,11 @@ impl Held {
 
 #[test]
 fn ten_thousand_scrapes_leave_nothing_behind() {
-    let vigie = Vigie::with().arg("--docker.socket=").arg("--docker.metrics-address=").start();
+    let names = Catalogue::bundled().collectors().into_iter().map(|(_, info)| info.name);
+    let on = |vigie: VigieBuilder, name| vigie.arg(format!("--collector.{name}"));
+    let vigie =
+        names.fold(Vigie::with(), on).arg("--docker.socket=").arg("--docker.metrics-address=");
+    let vigie = vigie.start();
     let mut connection = Connection::open(vigie.web).unwrap();
     let mut scrape = |number: usize| {
         let (path, header) = WISHES[number % WISHES.len()];
