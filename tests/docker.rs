@@ -225,3 +225,20 @@ fn the_daemons_own_page_is_shown_again_without_what_every_go_program_has() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(sum(&text, "container_memory_rss", "name=\"web\"").is_some(), "{text}");
 }
+
+/// SwarmProm's dashboards join every series of the host on this one.
+#[test]
+fn a_node_of_a_swarm_says_which_it_is() {
+    let docker = Docker::for_a_swarm();
+    assert!(!watch(&docker).scrape().contains("node_meta"), "no swarm yet");
+    let address = format!("127.0.0.1:{}", common::free_port());
+    let init = ["swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", &address];
+    docker.run(&init);
+    let said = docker.run(&["info", "--format", "{{.Swarm.NodeID}} {{.Name}}"]);
+    let (id, name) = said.trim().split_once(' ').unwrap();
+    let meta = format!(
+        "node_meta{{container_label_com_docker_swarm_node_id=\"{id}\",node_id=\"{id}\",node_name=\"{name}\"}} 1\n"
+    );
+    see(&watch(&docker), "node_meta", |text| text.contains(&meta).then_some(()));
+    docker.run(&["swarm", "leave", "--force"]);
+}

@@ -32,10 +32,25 @@ impl Docker {
     /// When they do not start: root and Debian's docker.io are needed.
     #[must_use]
     pub fn start() -> Docker {
+        Docker::with(true)
+    }
+
+    /// The same, ready for `docker swarm init`: a node of a swarm cannot let containers outlive its daemon.
+    ///
+    /// # Panics
+    /// As [`Docker::start`].
+    #[must_use]
+    pub fn for_a_swarm() -> Docker {
+        Docker::with(false)
+    }
+
+    fn with(live_restore: bool) -> Docker {
         // Not below TMPDIR: sockets lie there, and their paths are short.
         let dir = tempfile::Builder::new().prefix("vl").tempdir_in("/tmp").unwrap();
         let metrics = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let said = lab("up", dir.path(), Some(metrics));
+        let mut up = lab("up", dir.path());
+        up.arg(metrics.to_string()).env("LIVE_RESTORE", live_restore.to_string());
+        let said = run_lab(up);
         let value = |key: &str| {
             let found = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             found.unwrap_or_else(|| panic!("no {key} in {said}")).to_owned()
@@ -89,26 +104,29 @@ impl Docker {
 
     /// `kill -9` of the daemon; its containers go on.
     pub fn kill(&self) {
-        lab("kill", self.dir.path(), None);
+        run_lab(lab("kill", self.dir.path()));
     }
 
     /// Starts the daemon again.
     pub fn again(&self) {
-        lab("start", self.dir.path(), None);
+        run_lab(lab("start", self.dir.path()));
     }
 }
 
 impl Drop for Docker {
     fn drop(&mut self) {
-        lab("down", self.dir.path(), None);
+        run_lab(lab("down", self.dir.path()));
     }
 }
 
-fn lab(verb: &str, dir: &Path, metrics: Option<SocketAddr>) -> String {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../lab/docker");
-    let mut command = Command::new(script);
-    command.arg(verb).arg(dir).args(metrics.map(|address| address.to_string()));
-    text_of(&format!("lab/docker {verb}"), &command.output().unwrap())
+fn lab(verb: &str, dir: &Path) -> Command {
+    let mut script = Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../lab/docker"));
+    script.arg(verb).arg(dir);
+    script
+}
+
+fn run_lab(mut script: Command) -> String {
+    text_of(&format!("{script:?}"), &script.output().unwrap())
 }
 
 fn text_of(what: &str, output: &Output) -> String {
