@@ -209,7 +209,10 @@ fn the_client_s_own_time_bounds_the_whole_scrape() {
         assert_eq!(failures(&page, name(at), "timeout"), 1, "{page}");
     }
     assert!(page.contains("who=\"before\""));
-    assert!(page.contains("who=\"after\""), "each takes half of what is left, so something is left");
+    assert!(
+        page.contains("who=\"after\""),
+        "each takes half of what is left, so something is left"
+    );
 }
 
 #[test]
