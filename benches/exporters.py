@@ -87,6 +87,15 @@ class Program:
         """Megabytes, a line of /proc/PID/status."""
         return self.status(key) / 1024
 
+    def forget_touched(self):
+        """From here on the kernel notes which pages are touched."""
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("1")
+
+    def touched(self):
+        """Megabytes of memory touched since: what the work needs, whatever else is mapped beside it."""
+        lines = pathlib.Path(f"/proc/{self.process.pid}/smaps").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Referenced:")) / 1024
+
     def stop(self):
         self.process.terminate()
         self.process.wait()

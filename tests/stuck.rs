@@ -72,17 +72,12 @@ fn a_collector_comes_back_when_its_read_does() {
     let dir = tempfile::tempdir().unwrap();
     let vigie = with_stuck("meminfo", dir.path()).start();
     assert_eq!(success(&vigie.scrape(), "meminfo"), 0.0);
-    // Whoever is stuck gets the file's content through the FIFO; the next one reads a plain file.
+    // Whoever is stuck waits for a writer; the next one reads a plain file.
     let path = dir.path().join("meminfo");
     let content = std::fs::read("/proc/meminfo").unwrap();
     std::fs::write(dir.path().join("plain"), &content).unwrap();
-    let stuck = path.clone();
-    let writer = std::thread::spawn(move || {
-        let opened = std::fs::OpenOptions::new().write(true).open(&stuck);
-        let mut opened = opened.unwrap();
-        std::io::Write::write_all(&mut opened, &content).unwrap();
-    });
-    writer.join().unwrap();
+    let writer = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    drop(writer);
     std::fs::rename(dir.path().join("plain"), &path).unwrap();
     wait_for("meminfo", SOON, || {
         let scrape = vigie.scrape();
