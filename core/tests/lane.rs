@@ -266,6 +266,28 @@ fn equal_scrapes_are_joined_and_others_wait_for_their_turn() {
 }
 
 #[test]
+fn a_scrape_that_waits_for_its_turn_answers_in_time() {
+    let _turn = turn();
+    let (slow, calls, open) = counting();
+    let scraper = scraper(vec![slow]);
+    runtime().block_on(async {
+        let (long, short) = (Duration::from_secs(120), Duration::from_millis(100));
+        let first = tokio::spawn({
+            let scraper = scraper.clone();
+            async move { scraper.scrape(Wish::default(), Some(long)).await.unwrap() }
+        });
+        tokio::task::yield_now().await;
+        let other = Wish { format: Format::OpenMetrics, ..Wish::default() };
+        let page = scraper.scrape(other, Some(short)).await.unwrap();
+        let page = String::from_utf8(page.to_vec()).unwrap();
+        assert_eq!((success(&page, "slow"), failures(&page, "slow", "skipped")), (Some(false), 1));
+        open.send(()).unwrap();
+        assert!(String::from_utf8(first.await.unwrap().to_vec()).unwrap().contains("who=\"slow"));
+    });
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn a_scrape_goes_on_when_its_client_has_left() {
     let _turn = turn();
     let (slow, calls, open) = counting();

@@ -6,11 +6,11 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use vigie::core::collect::SlotState;
-use vigie::core::encode::Format;
+use vigie::core::collect::{SlotState, Wish};
 use vigie::core::http::{Inherited, Listener, Server, WebConfigFile};
 use vigie::{Settings, Vigie};
 
@@ -84,8 +84,9 @@ async fn serve(start: Start, ports: Ports) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let telemetry = spawn(ports.telemetry, &vigie, Listener::Telemetry, stopped.clone());
     let alerts = spawn(ports.alerting, &vigie, Listener::Alerting, stopped);
-    first_look(&vigie).await;
-    wait_for_stop(&vigie).await?;
+    // Signals are heeded from the start.
+    let ((), stop_asked) = tokio::join!(first_look(&vigie), wait_for_stop(&vigie));
+    stop_asked?;
     tracing::info!("stopping");
     stop.send_replace(true);
     for server in [telemetry, alerts] {
@@ -121,9 +122,12 @@ fn spawn(
     }))
 }
 
+/// Longest time of the first look: whoever asks meanwhile waits for it.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+
 /// Scrapes once, so that the log says what there is to see here.
 async fn first_look(vigie: &Vigie) {
-    vigie.scrape(Format::Text).await;
+    vigie.scraper().scrape(Wish::default(), Some(FIRST_LOOK)).await;
     let report = vigie.scraper().registry().report();
     let names = |wanted: fn(&SlotState) -> bool| -> Vec<&str> {
         let chosen = report.iter().filter(|(_, report)| wanted(&report.state));
