@@ -13,8 +13,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use common::{SOON, wait_for};
 use nix::sched::{CloneFlags, unshare};
-use vigie_core::collect::{CollectError, Paths, Scrape, Setting};
+use vigie_core::collect::{CollectError, Collector, Paths, Scrape, Setting};
 use vigie_core::config::Flags;
 use vigie_core::encode::{Format, TextSink, assemble};
 use vigie_host::COLLECTORS;
@@ -66,12 +67,8 @@ fn on_stage(test: fn(&Paths)) {
     std::thread::spawn(inside).join().unwrap();
 }
 
-/// A scrape of a collector with flags, each `name=value` or the name of a switch; the lines of its samples.
-fn scrape(
-    paths: &Paths,
-    name: &str,
-    given: &[&str],
-) -> (BTreeSet<String>, Result<(), CollectError>) {
+/// A collector with flags, each `name=value` or the name of a switch.
+fn build(paths: &Paths, name: &str, given: &[&str]) -> Box<dyn Collector> {
     let def = COLLECTORS.iter().find(|def| def.info.name == name).unwrap();
     let mut flags = Flags::new(COLLECTORS.iter().flat_map(|def| def.info.flags));
     for flag in given {
@@ -79,7 +76,11 @@ fn scrape(
         flags.set(format!("collector.{flag}"), vec![value.to_owned()]);
     }
     let setting = Setting::new(paths.clone(), Arc::new(flags), String::new());
-    let mut collector = (def.build)(&setting).unwrap();
+    (def.build)(&setting).unwrap()
+}
+
+/// The lines of the samples of one scrape.
+fn collect(collector: &mut dyn Collector) -> (BTreeSet<String>, Result<(), CollectError>) {
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut sink = TextSink::new(Format::Text);
     let result = collector.collect(&Scrape::new(UNIX_EPOCH, deadline), &mut sink);
@@ -90,6 +91,14 @@ fn scrape(
     let mut all = BTreeSet::new();
     samples.for_each(|sample| assert!(all.insert(sample.clone()), "told twice: {sample}"));
     (all, result)
+}
+
+fn scrape(
+    paths: &Paths,
+    name: &str,
+    given: &[&str],
+) -> (BTreeSet<String>, Result<(), CollectError>) {
+    collect(&mut *build(paths, name, given))
 }
 
 /// A scrape that must succeed.
@@ -250,6 +259,41 @@ fn settings_of_interfaces_are_the_same_in_sysfs_and_over_netlink() {
             all.iter().any(|line| line.contains("veth9"))
                 && !all.iter().any(|l| l.contains("\"lo\""))
         );
+    });
+}
+
+/// The first scrape reads sysfs, later ones take from netlink what sysfs was seen to agree with.
+#[test]
+fn later_scrapes_of_interfaces_say_what_the_first_did() {
+    on_stage(|paths| {
+        let mut collector = build(paths, "netclass", &["netclass.ignored-devices=^$"]);
+        let mut settings = || {
+            let (samples, result) = collect(&mut *collector);
+            result.unwrap();
+            samples
+        };
+        let first = settings();
+        assert!(first.len() > 60 && first.iter().any(|line| line.contains("veth9")), "{first:#?}");
+        assert_eq!(settings(), first);
+        let ip = |words: &str| {
+            assert!(Command::new("ip").args(words.split(' ')).status().unwrap().success());
+        };
+        ip("link set v0 mtu 1400");
+        ip("link set v0 promisc on");
+        assert_has(&settings(), &["node_network_mtu_bytes{device=\"v0\"} 1400"]);
+        // The kernel takes its time to tell everybody that a cable was pulled.
+        let mut agree = || {
+            wait_for("later scrapes to agree with a first one", SOON, || {
+                let fresh = samples(paths, "netclass", &["netclass.ignored-devices=^$"]);
+                let later = settings();
+                if later == fresh { Ok(()) } else { Err(format!("{later:#?} {fresh:#?}")) }
+            });
+        };
+        agree();
+        ip("link set v1 down");
+        agree();
+        ip("link set v1 name other");
+        agree();
     });
 }
 

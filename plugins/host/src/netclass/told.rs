@@ -94,7 +94,8 @@ fn numbered(interfaces: &Known<Interface>) -> impl Iterator<Item = (&str, i64)> 
     admitted.filter_map(move |(name, interface)| Some((name, number(interface)?)))
 }
 
-/// Two files refuse while an interface is down, and sysfs says `dormant` of the state, not of the mode.
+/// Two files refuse while an interface is down, sysfs says `dormant` of the state, not of the mode, and it knows no other
+/// names.
 fn as_in_sysfs(interface: &mut Interface, link: &Link<'_>) {
     let flag = |flag: libc::c_int| i64::from(link.flags.cast_signed() & flag != 0);
     let is_up = flag(libc::IFF_UP) == 1;
@@ -105,6 +106,7 @@ fn as_in_sysfs(interface: &mut Interface, link: &Link<'_>) {
             _ => {}
         }
     }
+    interface.alternative_names.clear();
 }
 
 /// Of linux/if.h.
@@ -160,5 +162,13 @@ mod tests {
         assert_eq!((value(0, "carrier"), value(0, "dormant")), (None, None));
         assert_eq!((value(1, "carrier"), value(1, "dormant")), (Some(1), Some(0)));
         assert_eq!(value(1 | 1 << 17, "dormant"), Some(1));
+    }
+
+    #[test]
+    fn other_names_are_not_in_sysfs() {
+        let mut interface = Interface::default();
+        interface.alternative_names.push("enp1s0".to_owned());
+        as_in_sysfs(&mut interface, &Link::default());
+        assert!(interface.alternative_names.is_empty());
     }
 }
