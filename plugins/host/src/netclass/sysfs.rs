@@ -52,8 +52,7 @@ impl Reader {
     fn read_untold(&mut self, interfaces: &mut Known<Interface>) {
         for (name, interface) in interfaces.iter_mut().filter(|(_, i)| i.admitted) {
             if let Ok(directory) = open_directory(&self.directory.join(name)) {
-                let untold = |column: &Column| !is_told(column.attribute, &column.in_link);
-                self.read_numbers(&directory, interface, untold);
+                self.read_numbers(&directory, interface, |column| !is_told(column));
                 self.read_texts(&directory, [(&mut interface.duplex, "duplex")]);
             }
         }

@@ -6,7 +6,7 @@
 use nix::sys::statfs::{SYSFS_MAGIC, statfs};
 use vigie_core::collect::Paths;
 
-use super::column::{COLUMNS, InLink};
+use super::column::{COLUMNS, Column, FLAGS, InLink};
 use super::{Interface, rtnl};
 use crate::filter::Filter;
 use crate::known::Known;
@@ -81,9 +81,9 @@ fn socket(paths: &Paths) -> Option<Socket> {
     (sysfs.filesystem_type() == SYSFS_MAGIC).then(|| Socket::of_the_host(paths)).flatten()
 }
 
-/// Whether netlink tells what the file `attribute` does. The file of the flags has some that netlink leaves out.
-pub(super) fn is_told(attribute: &str, in_link: &InLink) -> bool {
-    matches!(in_link, InLink::Told(_)) && attribute != super::column::FLAGS
+/// Whether netlink tells a number as its file does. That of the flags has some that netlink leaves out.
+pub(super) fn is_told(column: &Column) -> bool {
+    matches!(column.in_link, InLink::Told(_)) && column.attribute != FLAGS
 }
 
 /// Admitted interfaces with their numbers.
