@@ -79,22 +79,35 @@ fn a_recorded_host() {
         "--collector.cpu.info".to_owned(),
         "--no-collector.netdev.netlink".to_owned(),
     ];
-    let both: Vec<&str> = both.iter().map(String::as_str).collect();
+    let mut both: Vec<&str> = both.iter().map(String::as_str).collect();
+    // Newer ones would ask this machine.
+    both.extend(
+        told("--help").contains("collector.arp.netlink").then_some("--no-collector.arp.netlink"),
+    );
     let mut collectors = collectors_of_the_original().concat();
     collectors.retain(|name| !OF_THE_KERNEL.contains(&name.as_str()));
     compare(&collectors, &both);
 }
 
-fn help_of_the_original() -> String {
-    let output = Command::new(program("prometheus-node-exporter")).arg("--help").output().unwrap();
+/// What the original says to `--help` or `--version`.
+fn told(question: &str) -> String {
+    let output = Command::new(program("prometheus-node-exporter")).arg(question).output().unwrap();
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+type Version = [u32; 3];
+
+/// Of `node_exporter, version 1.5.0 (branch: ...)`, or of `1.5.0`.
+fn version(text: &str) -> Version {
+    let pattern = regex::Regex::new(r"\b(\d+)\.(\d+)\.(\d+)").unwrap();
+    let found = pattern.captures(text).unwrap_or_else(|| panic!("no version in {text:?}"));
+    [1, 2, 3].map(|part| found[part].parse().unwrap())
 }
 
 /// The collectors Debian's node_exporter has, those that are on by default and those that are off.
 fn collectors_of_the_original() -> [Vec<String>; 2] {
-    let help = help_of_the_original().split_whitespace().collect::<Vec<_>>().join(" ");
-    let pattern =
-        r"--collector\.([a-z_]+) Enable the [a-z_]+ collector \(default: (enabled|disabled)\)";
+    let help = told("--help").split_whitespace().collect::<Vec<_>>().join(" ");
+    let pattern = r"--(?:\[no-\])?collector\.([a-z_]+) Enable the [a-z_]+ collector \(default: (enabled|disabled)\)";
     let mut lists = [Vec::new(), Vec::new()];
     for found in regex::Regex::new(pattern).unwrap().captures_iter(&help) {
         // Debian switches systemd on.
@@ -167,7 +180,7 @@ fn every_flag_is_understood() {
     let of_help = ["help", "help-long", "help-man", "version"];
     let mut words: Vec<String> = OTHER_FLAGS.map(str::to_owned).into();
     let pattern = r#"(?m)^ +(?:-h, )?--(?:\[no-\])?([\w.-]+)(?:=("[^"]*"|\S+))?"#;
-    for found in regex::Regex::new(pattern).unwrap().captures_iter(&help_of_the_original()) {
+    for found in regex::Regex::new(pattern).unwrap().captures_iter(&told("--help")) {
         match found.get(2) {
             _ if of_help.contains(&&found[1]) => {}
             Some(value) => {
@@ -191,6 +204,7 @@ fn with_everything_on() {
         &WITH_FLAGS.map(str::to_owned),
         &[
             "--collector.cpu.info",
+            "--collector.cpufreq",
             "--collector.cpu.info.flags-include=^(aes|fpu|sse.*)$",
             "--collector.cpu.info.bugs-include=spec",
             "--collector.netdev.enable-detailed-metrics",
@@ -249,7 +263,7 @@ fn compare(collectors: &[String], flags: &[&str]) {
     let ours = args.iter().fold(Vigie::with(), VigieBuilder::arg).start();
     // What a collector learns in its first scrape counts too.
     let _ = ours.scrape();
-    let allowed = Allowed::read();
+    let allowed = Allowed::read(version(&told("--version")));
     let mut lasting: Option<BTreeSet<String>> = None;
     for _ in 0..30 {
         let before = original.scrape();
@@ -299,27 +313,30 @@ impl Original {
 
 /// What may differ, from the tables of `divergences.md`; a name may end in `*`.
 struct Allowed {
-    /// Families of later versions.
+    /// Families that vigie alone has.
     families: BTreeSet<String>,
-    /// Families that have more series in later versions.
+    /// Families of which vigie has more series.
     series: BTreeSet<String>,
     /// `family label`.
     labels: BTreeSet<String>,
-    /// Families whose values are not compared.
+    /// Families, or a family and a value of a label of it, whose numbers are not compared.
     values: BTreeSet<String>,
 }
 
 impl Allowed {
-    fn read() -> Self {
+    /// The rows for an original of this version.
+    fn read(version_of_original: Version) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/divergences.md");
         let text = fs::read_to_string(file).unwrap();
         let of_kind = |kind: &str| {
             let row = |line: &str| {
                 let mut cells = line.split('|').map(str::trim).skip(1);
-                let is_kind = cells.next() == Some(kind);
-                let (what, why) = (cells.next()?, cells.next()?);
-                assert!(!is_kind || !why.is_empty(), "a reason is missing: {line}");
-                is_kind.then(|| what.replace('`', ""))
+                if cells.next() != Some(kind) {
+                    return None;
+                }
+                let (what, versions, why) = (cells.next()?, cells.next()?, cells.next()?);
+                assert!(!why.is_empty(), "a reason is missing: {line}");
+                is_among(version_of_original, versions).then(|| what.replace('`', ""))
             };
             text.lines().filter_map(row).collect()
         };
@@ -332,12 +349,26 @@ impl Allowed {
     }
 }
 
+/// Whether `versions` mean this one: `all`, `< 1.9.0`, `>= 1.9.0`.
+fn is_among(this: Version, versions: &str) -> bool {
+    match versions.split_once(' ') {
+        Some(("<", bound)) => this < version(bound),
+        Some((">=", bound)) => this >= version(bound),
+        _ => versions == "all" || panic!("no versions: {versions}"),
+    }
+}
+
 /// Whether one of `names`, or of their beginnings before `*`, is `name`.
 fn lists(names: &BTreeSet<String>, name: &str) -> bool {
     names.iter().any(|listed| match listed.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
         None => listed == name,
     })
+}
+
+/// Whether a series, or all of its family, are listed.
+fn is_listed(values: &BTreeSet<String>, (name, labels): &(String, Labels)) -> bool {
+    lists(values, name) || labels.values().any(|label| lists(values, &format!("{name} {label}")))
 }
 
 /// Labels by name, without those that are empty.
@@ -425,22 +456,24 @@ fn differences(before: &Page, ours: &Page, after: &Page, allowed: &Allowed) -> B
         let no_family = Family::default();
         let later = after.families.get(name).unwrap_or(&no_family);
         let our_series = without_allowed(name, our, allowed);
-        for (series, &first) in &family.series {
-            let Some(&last) = later.series.get(series) else { continue };
+        let later = without_allowed(name, later, allowed);
+        let series_before = without_allowed(name, family, allowed);
+        for (series, &first) in &series_before {
+            let Some(&last) = later.get(series) else { continue };
             match our_series.get(series) {
                 None => {
                     found.insert(format!("{series:?} is missing"));
                 }
                 Some(&value)
-                    if !lists(&allowed.values, name) && !fits(first, value, last, family) =>
+                    if !is_listed(&allowed.values, series) && !fits(first, value, last, family) =>
                 {
                     found.insert(format!("{series:?} is wrong"));
                 }
                 Some(_) => {}
             }
         }
-        let more = our_series.keys().filter(|series| !family.series.contains_key(*series));
-        for series in more.filter(|_| !allowed.series.contains(name)) {
+        let more = our_series.keys().filter(|series| !series_before.contains_key(*series));
+        for series in more.filter(|_| !lists(&allowed.series, name)) {
             found.insert(format!("{series:?} is too much"));
         }
     }

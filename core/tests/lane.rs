@@ -320,6 +320,7 @@ fn filters_are_node_exporter_s() {
     assert_eq!(takes(""), [true, true, true]);
     assert_eq!(takes("collect[]=cpu&collect[]=time"), [true, false, true]);
     assert_eq!(takes("exclude[]=cpu"), [false, true, true]);
+    assert_eq!(takes("exclude[]=cpu&exclude[]=off&exclude[]="), [false, true, true]);
     assert_eq!(filter("exclude[]=cpu&collect[]=stat"), Err(FilterError::Both));
     let unknown = filter("collect[]=stta").unwrap_err().to_string();
     assert_eq!(unknown, "missing or disabled collector: \"stta\"; did you mean \"stat\"?");

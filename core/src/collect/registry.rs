@@ -299,7 +299,8 @@ impl Filter {
     /// Reads the parameters of a scrape.
     ///
     /// # Errors
-    /// For both parameters at once, and for a collector that is not in `registry`.
+    /// For both parameters at once, and for `collect[]` of a collector that is not in `registry`; to exclude one that
+    /// is not there changes nothing.
     pub fn from_query(query: &Query, registry: &Registry) -> Result<Self, FilterError> {
         let names = |key| -> Vec<String> { query.all(key).map(str::to_owned).collect() };
         let (collect, exclude) = (names("collect[]"), names("exclude[]"));
@@ -309,7 +310,7 @@ impl Filter {
         let exclude_given = !exclude.is_empty();
         let mut names = if exclude_given { exclude } else { collect };
         let known = || registry.slots.iter().map(|slot| slot.bound.info.name);
-        for name in &names {
+        for name in names.iter().filter(|_| !exclude_given) {
             if !known().any(|k| k == name) {
                 let nearest = crate::config::nearest(name, known()).map(str::to_owned);
                 let name = name.chars().take(64).collect();

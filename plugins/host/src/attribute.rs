@@ -14,7 +14,7 @@ use crate::sysfs::Attributes;
 pub(crate) struct Attribute<const N: usize = 1> {
     /// The name of the file.
     pub(crate) file: &'static str,
-    family: Family<N>,
+    pub(crate) family: Family<N>,
     unit: Unit,
 }
 

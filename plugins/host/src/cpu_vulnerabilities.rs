@@ -51,17 +51,18 @@ impl Collector for CpuVulnerabilities {
     }
 }
 
-/// State and mitigation of sentences such as `Not affected`, `Mitigation: PTI`, `Vulnerable; SMT vulnerable`.
+/// State and mitigation of sentences such as `Not affected`, `Mitigation: PTI`, `Vulnerable; SMT vulnerable`; a sentence
+/// that begins otherwise is the mitigation as a whole.
 fn split(sentence: &str) -> (&'static str, &str) {
     let begins = |word: &str| {
         sentence.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
     };
-    let state = ["not affected", "vulnerable", "mitigation"].into_iter().find(|word| begins(word));
+    let states = ["not affected", "vulnerable", "mitigation", "unknown"];
     let rest = sentence.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim());
-    match state {
+    match states.into_iter().find(|word| begins(word)) {
         Some("not affected") => ("not affected", ""),
         Some(state) => (state, rest),
-        None => ("unknown", rest),
+        None => ("unknown", sentence),
     }
 }
 
@@ -79,8 +80,10 @@ mod tests {
             ("Mitigation: PTI", ("mitigation", "PTI")),
             ("mitigation; SMT off", ("mitigation", "SMT off")),
             ("Unknown: No mitigations", ("unknown", "No mitigations")),
-            ("KVM: Mitigation: VMX disabled", ("unknown", "Mitigation: VMX disabled")),
-            ("Vulnérable", ("unknown", "")),
+            ("KVM: Mitigation: VMX disabled", ("unknown", "KVM: Mitigation: VMX disabled")),
+            ("Processor vulnerable", ("unknown", "Processor vulnerable")),
+            ("Unknown (XEN PV detected)", ("unknown", "(XEN PV detected)")),
+            ("Vulnérable", ("unknown", "Vulnérable")),
             ("", ("unknown", "")),
         ] {
             assert_eq!(split(sentence), expected, "{sentence}");

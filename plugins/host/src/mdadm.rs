@@ -89,7 +89,7 @@ impl MdAdm {
             let directory = self.block.join(name).join("md");
             // While an array is reshaped its old number follows in brackets; a container has none.
             if let Some(disks) = self.attributes.optional(&directory, "raid_disks") {
-                let disks = words(disks).next().map_or(Some(0), number);
+                let disks = words(disks).next().and_then(number);
                 disks.into_iter().for_each(|disks| RAID_DISKS.emit(sink, [name], disks));
             }
             let Some(level) = self.attributes.optional(&directory, "level") else { continue };
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(
             lines(&host, &DEF),
             "node_md_raid_disks{device=\"md1\"} 11\nnode_md_degraded{device=\"md1\"} 1\n\
-             node_md_raid_disks{device=\"md127\"} 0\nnode_md_degraded{device=\"md127\"} 0\n\
+             node_md_degraded{device=\"md127\"} 0\n\
              node_md_raid_disks{device=\"md2\"} 3\nnode_md_degraded{device=\"md2\"} 0\n"
         );
     }

@@ -76,6 +76,9 @@ const OPERATIONS_4: &str = "- - - Access Close Commit Create DelegPurge DelegRet
     Remove Rename Renew RestoreFH SaveFH SecInfo SetAttr SetClientID SetClientIDConfirm Verify \
     Write RelLockOwner";
 
+/// Calls for the attributes of a file that a client may write to (fs/nfsd/stats.c).
+const WDELEG_GETATTR: &[u8] = b"wdeleg_getattr";
+
 /// Kernels before 2.6.14 lack the last one.
 const FEWEST_4: usize = 39;
 
@@ -87,7 +90,17 @@ struct Nfsd {
 impl Collector for Nfsd {
     fn collect(&mut self, _: &Scrape, sink: &mut dyn MetricSink) -> Result<(), CollectError> {
         let file = self.file.read().map_err(CollectError::missing_is_no_data)?;
-        let result = read(file, &mut self.numbers, |name, numbers| emit(name, numbers, sink));
+        let mut operations = false;
+        let mut delegations = false;
+        let result = read(file, &mut self.numbers, |name, numbers| {
+            operations |= name == b"proc4ops";
+            delegations |= name == WDELEG_GETATTR;
+            emit(name, numbers, sink)
+        });
+        // Older kernels do not count these, and node_exporter shows 0.
+        if operations && !delegations {
+            REQUESTS.emit(sink, ["WdelegGetattr", "4"], 0_u64);
+        }
         result.map_err(|(line, what)| CollectError::parse(self.file.path(), line, what))
     }
 }
@@ -141,7 +154,7 @@ fn emit_methods(
             let columns = columns(numbers, FEWEST_4)?;
             emit_requests(&mut REQUESTS.open(sink), "4", OPERATIONS_4, columns);
         }
-        b"wdeleg_getattr" => {
+        WDELEG_GETATTR => {
             let [count] = first(numbers)?;
             REQUESTS.emit(sink, ["WdelegGetattr", "4"], count);
         }

@@ -141,6 +141,8 @@ static ATTRIBUTES: [Attribute<4>; 6] = [
 ];
 
 const NUMA_NODE: &str = "numa_node";
+/// How the files of virtual functions begin (single root I/O virtualization).
+const SRIOV: &str = "sriov_";
 
 static POWER_STATE: Family<5> = Family::gauge(
     "node_pcidevice_power_state",
@@ -205,6 +207,9 @@ impl Collector for PciDevice {
             let devices = self.devices.iter().filter(|device| device.kept.files[at]);
             let devices = devices.map(|device| (device.kept.place.labels(), device.path.as_path()));
             attribute.emit(&mut self.attributes, devices, sink);
+            if attribute.file.starts_with(SRIOV) {
+                self.emit_none(&attribute.family, at, sink);
+            }
         }
         self.emit_power_states(sink);
         Ok(())
@@ -260,6 +265,14 @@ impl PciDevice {
                 };
                 family.emit(device.kept.place.labels(), value);
             }
+        }
+    }
+
+    /// A device that has no virtual functions has none of them, as node_exporter says it.
+    fn emit_none(&self, family: &Family<4>, file: usize, sink: &mut dyn MetricSink) {
+        let mut family = family.open(sink);
+        for device in self.devices.iter().filter(|device| !device.kept.files[file]) {
+            family.emit(device.kept.place.labels(), 0_u64);
         }
     }
 

@@ -100,14 +100,24 @@ fn with_each_text(text: impl Fn(&[u8]) -> Vec<u8>) {
 }
 
 /// Files without which node_exporter, compared over the same host, fails.
-const FOR_NODE_EXPORTER: [&str; 13] = [
+const FOR_NODE_EXPORTER: [&str; 23] = [
     "clone_alignment",
     "extended_iref",
     "global_rsv_reserved",
+    "link_layer",
     "max_energy_range_uj",
+    "md/array_state",
+    "md/chunk_size",
+    "md/metadata_version",
+    "md/sync_action",
+    "md/sync_completed",
+    "md/uuid",
     "mounts",
+    "node_guid",
     "node_name",
     "nodesize",
+    "nvme0/address",
+    "nvme1/address",
     "policy",
     "quota_override",
     "related_cpus",

@@ -52,7 +52,7 @@ pub(super) fn emit(
 ) -> Result<(), CollectError> {
     let [device, uuid] = labels;
     let state = files.text(directory, "state");
-    INFO.emit(sink, [device, &files.text(directory, "label"), chosen(&state), uuid], true);
+    INFO.emit(sink, [device, &files.text(directory, "label"), &state, uuid], true);
     for (file, family) in FIGURES {
         if let Some(value) = files.optional(directory, file).and_then(|text| sizes(text).next()) {
             family.emit(sink, labels, value);
@@ -60,12 +60,6 @@ pub(super) fn emit(
     }
     let done = emit_done(directory, labels, files, sink);
     done.and(emit_errors(directory, labels, files, sink))
-}
-
-/// The option in brackets where all of them are listed, `[rw] ro evacuating spare`.
-fn chosen(state: &str) -> &str {
-    let inner = state.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
-    inner.map_or(state, |(chosen, _)| chosen)
 }
 
 /// `read:` and `write:`, each followed by `journal :  4096` and others.
@@ -156,7 +150,7 @@ mod tests {
         result.unwrap();
         assert_eq!(
             text,
-            "node_bcachefs_device_info{device=\"0\",label=\"ssd.a\",state=\"ro\",uuid=\"u\"} 1\n\
+            "node_bcachefs_device_info{device=\"0\",label=\"ssd.a\",state=\"rw [ro] evacuating spare\",uuid=\"u\"} 1\n\
              node_bcachefs_device_bucket_size_bytes{device=\"0\",uuid=\"u\"} 524288\n\
              node_bcachefs_device_buckets{device=\"0\",uuid=\"u\"} 380000\n\
              node_bcachefs_device_durability{device=\"0\",uuid=\"u\"} 1\n\

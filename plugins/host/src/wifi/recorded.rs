@@ -40,7 +40,7 @@ impl Recorded {
             bssid: base64(&entry.bssid),
             status: match entry.status {
                 0 | 1 => Status::Client,
-                2 => Status::AdHoc,
+                3 => Status::AdHoc,
                 _ => Status::Unknown,
             },
         }))
