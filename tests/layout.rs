@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test outside a test module")]
 
 use std::collections::HashSet;
+use std::fs;
 use std::process::Command;
 
 use regex::Regex;
@@ -29,6 +30,23 @@ fn what_is_put_side_by_side_exists() {
         placed.len(),
         &gone[..gone.len().min(5)],
     );
+}
+
+/// Release builds are too long for a test, so a small program of C stands in: what matters is the script.
+#[test]
+fn a_linker_takes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).current_dir(&dir).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    fs::write(dir.path().join("main.c"), "int main(void) { return 0; }\n").unwrap();
+    let script = concat!("-T", env!("CARGO_MANIFEST_DIR"), "/src/layout.ld");
+    run("cc", &["-ffunction-sections", "main.c", script, "-o", "main"]);
+    run("./main", &[]);
+    assert!(run("readelf", &["--wide", "--sections", "main"]).contains(" .text.hot "));
 }
 
 /// The patterns of a layout, without what stands for hashes.
