@@ -18,12 +18,11 @@ use vigie_core::template::Templates;
 /// amtool (0.25) are not among them.
 const TEMPLATES: &[&str] = &[
     "{{ .Receiver }} {{ .Status }} {{ .ExternalURL }} {{ len .Alerts }}",
-    "{{ .GroupLabels }} {{ .CommonLabels }} {{ .CommonAnnotations }}",
-    "{{ .Alerts.Firing | len }} {{ .Alerts.Resolved | len }} {{ (index .Alerts 0).Labels }}",
     "{{ range .Alerts }}{{ .Status }} {{ .Labels.instance }} {{ .StartsAt }} {{ .EndsAt }}\n{{ end }}",
     "{{ range $i, $a := .Alerts }}{{ $i }}{{ with $a.Annotations.summary }}{{ . }}{{ else }}-{{ end }}{{ end }}",
+    "{{ .Alerts.Firing | len }} {{ .Alerts.Resolved | len }} {{ .CommonLabels.Names }}",
     "{{ range .CommonLabels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}",
-    "{{ .CommonLabels.SortedPairs }} {{ .CommonLabels.Names }} {{ .CommonLabels.Values | join \",\" }}",
+    "{{ .CommonLabels.Values | join \",\" }} {{ printf \"%T %T %T\" 1 \"a\" .CommonLabels }} {{ printf \"%s %q %q\" .CommonLabels.Names 'x' 7 }}",
     "{{ (.CommonLabels.Remove .GroupLabels.Names).SortedPairs.Values | join \" \" }}",
     "[{{ .CommonLabels.nope }}] {{ if .CommonLabels.nope }}a{{ else if eq .Status \"firing\" }}b{{ else }}c{{ end }}",
     "{{ (index .Alerts 0).StartsAt.Format \"Mon, 02 Jan 2006 15:04:05 -0700 MST\" }}",
@@ -46,9 +45,7 @@ const TEMPLATES: &[&str] = &[
     "{{ printf \"%f|%.2f|%8.3f|%e|%g|%G|%.3g\" 3.14159 2.71828 1.0 12345.678 1e10 1e-7 1234.5678 }}",
     "{{ printf \"%x|%X|%o|%b|%c|%U|%#x|%t\" 255 255 8 5 233 233 255 true }}",
     "{{ printf \"%d %s\" \"a\" 1 }} {{ printf \"%s\" }} {{ printf \"x\" 1 }} {{ printf \"%z\" 1 }} {{ printf \"%\" }}",
-    "{{ printf \"%v %s\" .CommonLabels .CommonLabels.Names }} {{ printf \"%T %T %T\" 1 \"a\" .CommonLabels }}",
     "{{ printf \"%6.2v|%06d|%x|% d|%-4q|%v\" 3.14159 -42 \"hi\" 7 \"a\" nil }}",
-    "{{ printf \"%q %x %s %q %q\" .GroupLabels.SortedPairs .GroupLabels.SortedPairs .CommonLabels.Names 'x' 7 }}",
     "{{ \"x\" | printf \"%s-%s\" \"y\" | toUpper }}",
     "{{ $x := 1 }}{{ range .Alerts }}{{ $x = 2 }}{{ end }}{{ $x }}{{ with $y := \"z\" }}{{ $y }}{{ $.Status }}{{ end }}",
     "{{ range .Alerts }}{{ if eq .Status \"firing\" }}{{ continue }}{{ end }}{{ .Labels.instance }}{{ break }}{{ end }}",
@@ -61,6 +58,17 @@ const TEMPLATES: &[&str] = &[
     "{{ template \"__text_alert_list\" .Alerts.Firing }}",
     "{{ template \"email.default.subject\" . }}{{ template \"email.default.text\" . }}",
     "{{ template \"email.default.html\" . }}",
+];
+
+/// What prints labels: Alertmanager does it in its own way since 0.28, and Debian 12 has an older one.
+const LABELS: &[&str] = &[
+    "{{ .GroupLabels }} {{ .CommonLabels }} {{ .CommonAnnotations }} {{ (index .Alerts 0).Labels }}",
+    "{{ .CommonLabels.SortedPairs }} {{ slice .CommonLabels.SortedPairs 1 }} {{ index .CommonLabels.SortedPairs 1 }}",
+    "{{ printf \"%v %s %q %x %T\" .CommonLabels .CommonLabels .GroupLabels .GroupLabels .CommonLabels }}",
+    "{{ printf \"%v %s %q %x %T\" .CommonLabels.SortedPairs .CommonLabels.SortedPairs .GroupLabels.SortedPairs .GroupLabels.SortedPairs .GroupLabels.SortedPairs }}",
+    "{{ with .GroupLabels.Remove .GroupLabels.Names }}some{{ else }}none{{ end }}[{{ (.GroupLabels.Remove .GroupLabels.Names).SortedPairs }}]",
+    "{{ .GroupLabels.String | toUpper }} {{ .CommonLabels.SortedPairs.String }} {{ print .GroupLabels }}",
+    "{{ range .Alerts }}<li class=\"{{ .Status }}\">{{ .Labels.SortedPairs }}</li>{{ end }}",
 ];
 
 /// Both run vigie's default templates.
@@ -77,7 +85,7 @@ const PAGES: &[&str] = &[
     "<p style=\"color:{{ \"red\" }};width:{{ 3 }}px\"><p style=\"color:{{ \"red;x(\" }}\">",
     "a<!-- {{ .Status }} -->b<!DOCTYPE html><br/><title>{{ \"<x>&\" }}</title><textarea>{{ \"</textarea>\" }}</textarea>",
     "<td>{{ .CommonLabels.nope }}|{{ print nil }}</td>",
-    "{{ range .Alerts }}<li class=\"{{ .Status }}\">{{ .Labels.SortedPairs }}</li>{{ end }}",
+    "{{ range .Alerts }}<li class=\"{{ .Status }}\">{{ .Labels.instance }}</li>{{ end }}",
 ];
 
 fn notification() -> Notification {
@@ -119,6 +127,14 @@ fn amtool(template: &str, kind: &str, data: &str) -> String {
     }
 }
 
+fn amtool_prints_labels() -> bool {
+    let output = Command::new("amtool").arg("--version").output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let version = text.split_whitespace().nth(2).and_then(|word| word.strip_prefix("0."));
+    let minor = version.and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor >= 28)
+}
+
 #[test]
 fn templates_render_as_alertmanager_renders_them() {
     let templates = Templates::default();
@@ -126,8 +142,9 @@ fn templates_render_as_alertmanager_renders_them() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data.json");
     std::fs::write(&data, templates.text("{{ toJson . }}", &notification).unwrap()).unwrap();
-    let texts = TEMPLATES.iter().map(|template| ("text", *template));
-    let pages = TEMPLATES.iter().chain(PAGES).map(|template| ("html", *template));
+    let labels = if amtool_prints_labels() { LABELS } else { &[] };
+    let texts = TEMPLATES.iter().chain(labels).map(|template| ("text", *template));
+    let pages = TEMPLATES.iter().chain(PAGES).chain(labels).map(|template| ("html", *template));
     let mut different = Vec::new();
     for (kind, template) in texts.chain(pages) {
         let theirs = amtool(template, kind, data.to_str().unwrap());

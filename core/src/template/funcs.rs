@@ -174,9 +174,7 @@ fn slice(args: &[Value]) -> Result<Value, String> {
     let bad = || format!("invalid slice index: {from} to {to} of {len}");
     match &args[0] {
         Value::Text(text, _) => text.get(from..to).map(Value::text).ok_or_else(bad),
-        Value::List(list) => {
-            list.items.get(from..to).map(|items| Value::data_list(items.to_vec())).ok_or_else(bad)
-        }
+        Value::List(list) => Value::part(list, from..to).ok_or_else(bad),
         other => Err(format!("can't slice {}", other.type_name())),
     }
 }

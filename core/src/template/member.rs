@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Zoned, tz::TimeZone};
 
 use super::time;
-use super::value::{List, Value};
+use super::value::{List, Value, sorted};
 use crate::alert::LabelSet;
 
 /// `value.name args`.
@@ -54,7 +54,7 @@ fn of_labels(labels: &LabelSet, name: &str, args: &[Value]) -> Result<Value, Str
         return Ok(Value::text(labels.get(name)));
     }
     Ok(match (name, args) {
-        ("SortedPairs", _) => Value::data_list(sorted(labels).map(pair).collect()),
+        ("SortedPairs", _) => Value::pairs(sorted(labels).map(pair).collect()),
         ("Names", _) => Value::texts(sorted(labels).map(|(name, _)| name)),
         ("Values", _) => Value::texts(sorted(labels).map(|(_, value)| value)),
         ("Remove", [names]) => {
@@ -63,16 +63,8 @@ fn of_labels(labels: &LabelSet, name: &str, args: &[Value]) -> Result<Value, Str
                 labels.iter().filter(|(n, _)| !names.iter().any(|x| **x == **n)).collect(),
             )
         }
-        _ => Value::text(
-            sorted(labels).map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join(", "),
-        ),
+        _ => Value::text(Value::Labels(labels.clone()).shown()),
     })
-}
-
-/// By name, `alertname` first.
-fn sorted(labels: &LabelSet) -> impl Iterator<Item = (&str, &str)> {
-    let is_name = |pair: &(&str, &str)| pair.0 == "alertname";
-    labels.iter().filter(is_name).chain(labels.iter().filter(move |pair| !is_name(pair)))
 }
 
 fn pair((name, value): (&str, &str)) -> Value {
@@ -115,6 +107,9 @@ fn of_list(list: &List, name: &str, args: &[Value]) -> Option<Result<Value, Stri
     let found = match (name, args) {
         ("Firing", []) => with_status("firing")?,
         ("Resolved", []) => with_status("resolved")?,
+        ("String", []) if part("Name").is_some() => {
+            Value::text(Value::pairs(list.items.clone()).shown())
+        }
         ("Names", []) => Value::data_list(part("Name")?),
         ("Values", []) => Value::data_list(part("Value")?),
         ("Join", [Value::Text(separator, _)]) => {

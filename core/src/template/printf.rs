@@ -92,6 +92,9 @@ impl Verb {
     }
 
     fn format(&self, letter: char, value: &Value) -> String {
+        if value.prints_itself() && matches!(letter, 's' | 'q' | 'x' | 'X') {
+            return self.format(letter, &Value::text(value.shown()));
+        }
         let text = match (letter, value) {
             ('v', Value::Float(number)) => self.float(*number, 'v'),
             ('v', Value::Int(number)) => self.signed(*number, &number.unsigned_abs().to_string()),
@@ -113,7 +116,7 @@ impl Verb {
             ('s' | 'q' | 'd' | 'x' | 'X', Value::Struct(of)) => {
                 format!("{{{}}}", self.each(letter, of.fields.iter().map(|field| &field.2)))
             }
-            ('s', Value::Labels(_) | Value::Map(_)) => value.shown(),
+            ('s', Value::Map(_)) => value.shown(),
             (_, Value::Int(number) | Value::Duration(number)) => match self.int(*number, letter) {
                 Some(text) => text,
                 None => format!("%!{letter}({})", typed(value)),

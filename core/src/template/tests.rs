@@ -131,7 +131,11 @@ fn what_users_write() {
         ),
         (
             "{{ .GroupLabels }} {{ .Alerts.Firing.Resolved }} {{ nil | print }}",
-            "map[alertname:Down] [] <nil>",
+            "alertname=Down [] <nil>",
+        ),
+        (
+            "{{ .CommonLabels.SortedPairs }}|{{ printf \"%q %x %T\" .GroupLabels .GroupLabels.SortedPairs .GroupLabels.SortedPairs }}|{{ (.GroupLabels.Remove .GroupLabels.Names).SortedPairs }}",
+            "alertname=Down, job=node|\"alertname=Down\" 616c6572746e616d653d446f776e template.Pairs|",
         ),
     ] {
         let template = template.replace("{{ nil | print }}", "{{ print nil }}");

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Zoned;
@@ -48,9 +49,15 @@ pub(super) enum Trust {
 /// Values in order.
 #[derive(Debug)]
 pub(super) struct List {
+    /// Go's name of the type.
+    name: &'static str,
     pub(super) items: Vec<Value>,
     shape: Shape,
 }
+
+/// Any list, and one that prints as labels do.
+const ANYTHING: &str = "[]interface {}";
+const PAIRS: &str = "template.Pairs";
 
 /// Values by name.
 #[derive(Debug)]
@@ -113,13 +120,27 @@ impl Value {
     /// When the items nest too deep or are too large.
     pub(super) fn list(items: Vec<Value>) -> Result<Self, String> {
         let shape = Shape::around(items.iter()).checked()?;
-        Ok(Value::List(Arc::new(List { items, shape })))
+        Ok(Value::List(Arc::new(List { name: ANYTHING, items, shape })))
     }
 
     /// A list of the program's own data, which is as large as it is.
     pub(super) fn data_list(items: Vec<Value>) -> Self {
+        Value::named_list(ANYTHING, items)
+    }
+
+    /// The items of a list in a range, as a list of its type.
+    pub(super) fn part(list: &List, range: Range<usize>) -> Option<Self> {
+        list.items.get(range).map(|items| Value::named_list(list.name, items.to_vec()))
+    }
+
+    /// Structures `template.Pair`.
+    pub(super) fn pairs(items: Vec<Value>) -> Self {
+        Value::named_list(PAIRS, items)
+    }
+
+    fn named_list(name: &'static str, items: Vec<Value>) -> Self {
         let shape = Shape::around(items.iter());
-        Value::List(Arc::new(List { items, shape }))
+        Value::List(Arc::new(List { name, items, shape }))
     }
 
     pub(super) fn texts<'a>(items: impl Iterator<Item = &'a str>) -> Self {
@@ -162,7 +183,7 @@ impl Value {
             Value::Text(_, Trust::None) => "string",
             Value::Text(_, Trust::Html) => "template.HTML",
             Value::Text(_, Trust::Url) => "template.URL",
-            Value::List(_) => "[]interface {}",
+            Value::List(list) => list.name,
             Value::Labels(_) => "template.KV",
             Value::Map(_) => "map[string]interface {}",
             Value::Struct(of) => of.name,
@@ -226,6 +247,11 @@ impl Value {
         }
     }
 
+    /// Whether it has a method `String`, which Go prefers to showing what is inside.
+    pub(super) fn prints_itself(&self) -> bool {
+        matches!(self, Value::Labels(_)) || matches!(self, Value::List(list) if list.name == PAIRS)
+    }
+
     /// Appends it as Go's `%v` does.
     pub(super) fn print(&self, out: &mut String) {
         match self {
@@ -234,23 +260,32 @@ impl Value {
             Value::Int(value) => out.push_str(&format!("{value}")),
             Value::Float(value) => out.push_str(&super::printf::float_g(*value, None)),
             Value::Text(text, _) => out.push_str(text),
+            Value::List(list) if list.name == PAIRS => {
+                let pairs = list.items.iter().filter_map(|item| match item {
+                    Value::Struct(pair) => Some((pair.get("Name")?, pair.get("Value")?)),
+                    _ => None,
+                });
+                separated(out, ", ", pairs, |out, (name, value)| {
+                    name.print(out);
+                    out.push('=');
+                    value.print(out);
+                });
+            }
             Value::List(list) => {
                 out.push('[');
-                separated(out, list.items.iter(), |out, item| item.print(out));
+                separated(out, " ", list.items.iter(), |out, item| item.print(out));
                 out.push(']');
             }
             Value::Labels(labels) => {
-                out.push_str("map[");
-                separated(out, labels.iter(), |out, (name, value)| {
+                separated(out, ", ", sorted(labels), |out, (name, value)| {
                     out.push_str(name);
-                    out.push(':');
+                    out.push('=');
                     out.push_str(value);
                 });
-                out.push(']');
             }
             Value::Map(map) => {
                 out.push_str("map[");
-                separated(out, map.entries.iter(), |out, (name, value)| {
+                separated(out, " ", map.entries.iter(), |out, (name, value)| {
                     out.push_str(name);
                     out.push(':');
                     value.print(out);
@@ -259,7 +294,7 @@ impl Value {
             }
             Value::Struct(of) => {
                 out.push('{');
-                separated(out, of.fields.iter(), |out, field| field.2.print(out));
+                separated(out, " ", of.fields.iter(), |out, field| field.2.print(out));
                 out.push('}');
             }
             Value::Time(time) => out.push_str(&time::show(time)),
@@ -345,14 +380,21 @@ impl std::fmt::Display for Json {
     }
 }
 
+/// By name, `alertname` first.
+pub(super) fn sorted(labels: &LabelSet) -> impl Iterator<Item = (&str, &str)> {
+    let is_name = |pair: &(&str, &str)| pair.0 == "alertname";
+    labels.iter().filter(is_name).chain(labels.iter().filter(move |pair| !is_name(pair)))
+}
+
 fn separated<T>(
     out: &mut String,
+    between: &str,
     items: impl Iterator<Item = T>,
     mut print: impl FnMut(&mut String, T),
 ) {
     for (i, item) in items.enumerate() {
         if i > 0 {
-            out.push(' ');
+            out.push_str(between);
         }
         print(out, item);
     }

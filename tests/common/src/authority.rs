@@ -49,7 +49,7 @@ impl Identity {
         openssl.args(["-subj", &format!("/CN={name}"), "-keyout"]).arg(&self.key);
         run(openssl.arg("-out").arg(&request));
         let mut openssl = Command::new(program("openssl"));
-        openssl.args(["x509", "-req", "-days", &days.to_string(), "-in"]).arg(&request);
+        openssl.args(["x509", "-req"]).args(validity(days)).arg("-in").arg(&request);
         openssl.arg("-extfile").arg(&list).arg("-out").arg(&self.cert);
         if issuer.key == self.key {
             openssl.arg("-key").arg(&self.key);
@@ -59,6 +59,18 @@ impl Identity {
         }
         run(&mut openssl);
     }
+}
+
+/// Options for so many days from now. Since OpenSSL 3.4 a certificate that ends before it begins is refused, and what
+/// is past has to be said in full.
+fn validity(days: i32) -> Vec<String> {
+    let help = Command::new(program("openssl")).args(["x509", "-help"]).output().unwrap();
+    let knows_dates = String::from_utf8_lossy(&help.stderr).contains("-not_before");
+    let words: &[&str] = match days {
+        ..0 if knows_dates => &["-not_before", "20200101000000Z", "-not_after", "20200102000000Z"],
+        _ => &["-days", &days.to_string()],
+    };
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn run(command: &mut Command) {

@@ -79,7 +79,7 @@ pub(super) fn not_expired(error: SilenceError) -> ApiError {
 /// Why the router made no silence of what was posted.
 pub(super) fn not_made(error: SilenceError) -> ApiError {
     match error {
-        SilenceError::Invalid(why) => ApiError::bad_request(format!("silence invalid: {why}")),
+        SilenceError::Invalid(why) => ApiError::bad_request(format!("invalid silence: {why}")),
         other => other.into(),
     }
 }
@@ -125,7 +125,7 @@ fn matcher((index, posted): (usize, PostableMatcher)) -> Result<Matcher, ApiErro
     let value = posted.value.ok_or_else(|| missing("value"))?;
     let op = MatchOp::new(is_regex, posted.is_equal.unwrap_or(true));
     Matcher::new(&name, op, &value).map_err(|error| {
-        ApiError::bad_request(format!("silence invalid: invalid label matcher {index}: {error}"))
+        ApiError::bad_request(format!("invalid silence: invalid label matcher {index}: {error}"))
     })
 }
 

@@ -162,8 +162,8 @@ fn the_same_requests_are_refused_the_same_way() {
         (r#"[{"labels":{"a":1}}]"#, false),
         (r#"[{"labels":{"a":"b"},"startsAt":"x"}]"#, false),
         (r#"[{"labels":{"a":"b"},"generatorURL":"foo"}]"#, true),
-        (r#"[{"labels":{"a-b":"c"}}]"#, true),
-        (r#"[{"labels":{"a":"b"},"annotations":{"c-d":"e"}},{"labels":{"a":""}}]"#, true),
+        (r#"[{"labels":{"":"c"}}]"#, true),
+        (r#"[{"labels":{"a":"b"},"annotations":{"":"e"}},{"labels":{"a":""}}]"#, true),
         (
             r#"[{"labels":{"a":"b"},"startsAt":"2021-01-01T00:00:00Z",
                "endsAt":"2020-01-01T00:00:00Z"}]"#,
@@ -204,7 +204,7 @@ fn the_same_silences_are_refused_the_same_way() {
         (matcher(json!({"name": "a", "value": "", "isRegex": false})), true),
         (matcher(json!({"name": "a", "value": ".*", "isRegex": true})), true),
         (matcher(json!({"name": "a", "value": "(", "isRegex": true})), false),
-        (matcher(json!({"name": "a-b", "value": "b", "isRegex": false})), false),
+        (matcher(json!({"name": "", "value": "b", "isRegex": false})), false),
         (matcher(json!({"name": "a", "value": "b", "isRegex": "x"})), false),
         (with("endsAt", json!("2019-01-01T00:00:00Z")), true),
         (with("endsAt", json!("2020-01-02T00:00:00Z")), true),
@@ -218,7 +218,10 @@ fn the_same_silences_are_refused_the_same_way() {
             post(theirs.address, "/api/v2/silences", &body),
         );
         assert_eq!(ours.status, theirs.status, "{body}: {} and {}", ours.text(), theirs.text());
-        assert!(!same_words || shown(&ours) == shown(&theirs), "{body}: {ours:?} and {theirs:?}");
+        let (status, words) = shown(&theirs);
+        // The words of before 0.28, which Debian 12 has.
+        let theirs = (status, words.replace("silence invalid", "invalid silence"));
+        assert!(!same_words || shown(&ours) == theirs, "{body}: {ours:?} and {theirs:?}");
     }
 }
 
