@@ -3,7 +3,7 @@
 //! The mounts are those of the host's first process, so that a container sees the host's. It must
 //! not know how a dead mount is kept from stopping the others: that is `statfs`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,8 +121,8 @@ struct Row {
     mount_point: String,
     /// Where it is asked.
     path: PathBuf,
-    major: String,
-    minor: String,
+    /// Major and minor number; several where such mounts lie over one another, the one that is seen last.
+    devices: Vec<[String; 2]>,
     readonly: bool,
 }
 
@@ -156,7 +156,7 @@ impl Filesystem {
         (self.rows, self.broken) = self.rows(&mut may_hang);
         let target = |row: &Row| Target {
             path: row.path.clone(),
-            device: format!("{}:{}", row.major, row.minor),
+            device: row.devices.last().map(|numbers| numbers.join(":")).unwrap_or_default(),
             may_hang: may_hang.at(&row.mount_point),
         };
         self.targets = self.rows.iter().map(target).collect();
@@ -165,20 +165,24 @@ impl Filesystem {
 
     /// The mounts to report, each once, and the first line that was not understood.
     fn rows(&self, may_hang: &mut MayHang) -> (Vec<Row>, Option<(usize, String)>) {
-        let mut rows = Vec::new();
+        let mut rows: Vec<Row> = Vec::new();
         let mut broken = None;
-        let mut seen = HashSet::new();
+        let mut seen = HashMap::new();
         for (line_number, line) in lines(&self.table) {
             match mountinfo::parse(line) {
                 Ok(mount) => {
                     let row = self.row(&mount);
                     may_hang.note(&row.mount_point, &row.fs_type);
                     let key = (row.device.clone(), row.fs_type.clone(), row.mount_point.clone());
-                    if self.mount_points.admits(&row.mount_point)
-                        && self.types.admits(&row.fs_type)
-                        && seen.insert(key)
+                    if !self.mount_points.admits(&row.mount_point)
+                        || !self.types.admits(&row.fs_type)
                     {
-                        rows.push(row);
+                        continue;
+                    }
+                    let at = *seen.entry(key).or_insert(rows.len());
+                    match rows.get_mut(at) {
+                        Some(below) => below.cover(row),
+                        None => rows.push(row),
                     }
                 }
                 Err(what) => {
@@ -196,8 +200,7 @@ impl Filesystem {
             mount_point: without_root(&mount.mount_point, &self.rootfs.to_string_lossy())
                 .to_owned(),
             path: mount.path(&self.rootfs),
-            major: mount.major.to_owned(),
-            minor: mount.minor.to_owned(),
+            devices: vec![[mount.major.to_owned(), mount.minor.to_owned()]],
             readonly: mount.readonly,
         }
     }
@@ -236,7 +239,9 @@ fn emit(rows: &[Row], answers: &[Answer], sink: &mut dyn MetricSink) {
     }
     let mut mounts = MOUNT.open(sink);
     for (row, _) in rows.iter().zip(answers).filter(|(_, a)| a.error().is_none()) {
-        mounts.emit([&row.device, &row.major, &row.minor, &row.mount_point], true);
+        for [major, minor] in &row.devices {
+            mounts.emit([&row.device, major, minor, &row.mount_point], true);
+        }
     }
 }
 
@@ -257,6 +262,13 @@ fn bytes(blocks: u64, usage: &Usage) -> Value<'static> {
 }
 
 impl Row {
+    /// A mount over this one: it is the one that is asked.
+    fn cover(&mut self, above: Row) {
+        self.readonly = above.readonly;
+        self.devices.retain(|device| !above.devices.contains(device));
+        self.devices.extend(above.devices);
+    }
+
     fn labels<'a>(&'a self, answer: &Answer) -> [&'a str; 4] {
         let error = answer.error().unwrap_or_default();
         [&self.device, error, &self.fs_type, &self.mount_point]
@@ -336,6 +348,23 @@ mod tests {
     }
 
     #[test]
+    fn of_mounts_over_one_another_the_last_is_seen() {
+        let host = Host::new(&[("disk/x", "")]);
+        let disk = host.path("disk");
+        let mount = |minor: u8, options: &str| {
+            format!("36 35 0:{minor} / {disk} {options} - tmpfs tmpfs rw\n")
+        };
+        host.write("proc/1/mountinfo", [mount(7, "rw"), mount(8, "rw"), mount(7, "ro")].concat());
+        let text = lines(&host, &DEF);
+        let readonly =
+            format!("readonly{{device=\"tmpfs\",fstype=\"tmpfs\",mountpoint={disk:?}}} 1\n");
+        assert!(text.contains(&readonly), "{text}");
+        let infos = text.lines().filter(|line| line.contains("_mount_info"));
+        let minors: Vec<&str> = infos.map(|line| line.split('"').nth(5).unwrap()).collect();
+        assert_eq!(minors, ["8", "7"]);
+    }
+
+    #[test]
     fn a_mount_is_asked_by_its_bytes_and_named_in_text() {
         let host = Host::new(&[]);
         let directory = host.dir.path().join("disk");
@@ -403,8 +432,7 @@ mod tests {
             fs_type: "nfs4".into(),
             mount_point: "/nas".into(),
             path: "/nas".into(),
-            major: "0".into(),
-            minor: "50".into(),
+            devices: vec![["0".into(), "50".into()]],
             readonly: false,
         };
         let mut sink = crate::testing::Lines::default();
