@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use vigie_core::alert::BoxFuture;
 use vigie_core::bridge;
 use vigie_core::collect::{Filter, Scraper, Wish};
@@ -20,12 +21,17 @@ use crate::Vigie;
 /// Answers `GET /metrics`.
 pub(crate) struct Metrics {
     scraper: Arc<Scraper>,
-    max_requests: Option<NonZeroU64>,
+    /// A permit for each scrape that may be under way; any number without.
+    permits: Option<Arc<Semaphore>>,
 }
 
 impl Metrics {
     pub(crate) fn new(scraper: Arc<Scraper>, max_requests: Option<NonZeroU64>) -> Self {
-        Metrics { scraper, max_requests }
+        let permits = max_requests.map(|limit| {
+            let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
+            Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))
+        });
+        Metrics { scraper, permits }
     }
 }
 
@@ -33,14 +39,15 @@ impl Handler for Metrics {
     fn handle(&self, request: Request) -> BoxFuture<'static, Response> {
         let flight = self.scraper.metrics().request();
         let scraper = self.scraper.clone();
-        let limit = self.max_requests.filter(|limit| flight.count() > limit.get());
+        let permit = self.permits.clone().map(Semaphore::try_acquire_owned).transpose();
         Box::pin(async move {
-            if let Some(limit) = limit {
-                let what = format!("{limit} scrapes are under way already\n");
-                flight.answered("503");
-                return Response::text(StatusCode::SERVICE_UNAVAILABLE, what);
-            }
-            let response = scrape(&scraper, &request).await;
+            let response = match &permit {
+                Ok(_) => scrape(&scraper, &request).await,
+                Err(_) => Response::text(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "as many scrapes as may be are under way already (--web.max-requests)\n",
+                ),
+            };
             flight.answered(response.status.as_str());
             response
         })

@@ -180,12 +180,6 @@ impl SelfMetrics {
 pub struct InFlight(Arc<SelfMetrics>);
 
 impl InFlight {
-    /// How many there are, this one included.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        u64::try_from(self.0.in_flight.get()).unwrap_or(0)
-    }
-
     /// Notes the status code of the answer.
     pub fn answered(&self, code: &str) {
         self.0.requests.with_label_values(&[code]).inc();
