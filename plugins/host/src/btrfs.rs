@@ -47,6 +47,8 @@ static DEVICE_ERRORS: Family<4> = Family::counter(
     ["btrfs_dev_uuid", "device", "type", "uuid"],
 );
 
+const NO_COMMITS: &[u8] = b"commits 0\nlast_commit_ms 0\nmax_commit_ms 0\ntotal_commit_ms 0\n";
+
 /// The lines of `commit_stats`: a count, and times in milliseconds.
 static COMMITS: [(&str, Family<1>); 4] = [
     ("commits", Family::counter("node_btrfs_commits_total", "Commits.", ["uuid"])),
@@ -176,7 +178,8 @@ impl Btrfs {
             GLOBAL_RESERVE.emit(sink, [uuid], size);
         }
         let commits = self.attributes.optional(&directory, "commit_stats");
-        emit_commits(commits.unwrap_or_default(), uuid, sink);
+        // Older kernels do not tell, and node_exporter shows 0.
+        emit_commits(commits.unwrap_or(NO_COMMITS), uuid, sink);
         let devices = entries_if_any(&directory.join("devices"))?.len();
         let allocation = directory.join("allocation");
         for kind in entries_if_any(&allocation)? {
@@ -273,8 +276,8 @@ fn emit_commits(file: &[u8], uuid: &str, sink: &mut dyn MetricSink) {
             let is_it = words.next() == Some(key.as_bytes());
             is_it.then(|| words.next().and_then(number)).flatten()
         };
-        // Older kernels do not tell, and node_exporter shows 0.
-        let value = lines(file).find_map(|(_, line)| value(line)).unwrap_or(0);
+        // A line that is cut is no number: a counter does not go back for it.
+        let Some(value) = lines(file).find_map(|(_, line)| value(line)) else { continue };
         let is_time = key.ends_with("_ms");
         let value = if is_time { Value::F64(value as f64 / 1000.0) } else { Value::U64(value) };
         family.emit(sink, [uuid], value);
@@ -353,7 +356,6 @@ mod tests {
                  node_btrfs_commits_total{{{uuid}}} 258051\n\
                  node_btrfs_last_commit_seconds{{{uuid}}} 1\n\
                  node_btrfs_max_commit_seconds{{{uuid}}} 51.462\n\
-                 node_btrfs_commit_seconds_total{{{uuid}}} 0\n\
                  node_btrfs_reserved_bytes{{block_group_type=\"data\",{uuid}}} 7\n\
                  node_btrfs_used_bytes{data} 808189952\n\
                  node_btrfs_size_bytes{data} 2147483648\n\

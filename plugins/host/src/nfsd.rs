@@ -97,8 +97,8 @@ impl Collector for Nfsd {
             delegations |= name == WDELEG_GETATTR;
             emit(name, numbers, sink)
         });
-        // Older kernels do not count these, and node_exporter shows 0.
-        if operations && !delegations {
+        // Older kernels do not count these, and node_exporter shows 0; a file that is cut says nothing of them.
+        if result.is_ok() && operations && !delegations {
             REQUESTS.emit(sink, ["WdelegGetattr", "4"], 0_u64);
         }
         result.map_err(|(line, what)| CollectError::parse(self.file.path(), line, what))
